@@ -117,7 +117,7 @@ void init_sockets_open(InitSockets *ret) {
         write_container();
         sockets.private_fd = make_socket(INIT_PRIVATE_SOCKET, SOCK_STREAM, 0700);
         if (sockets.private_fd >= 0 && stat(INIT_PRIVATE_SOCKET, &sockets.private_inode) < 0)
-                closep(&sockets.private_fd), sockets.private_fd = -EBADF;
+                closep(&sockets.private_fd);
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 open_passed(&kinds[i], &sockets);
         if (has_unit("systemd-journald-dev-log.socket"))
@@ -131,8 +131,7 @@ static bool refuse_one(int fd, int type) {
 
         if (type == SOCK_DGRAM)
                 return recv(fd, &nothing, sizeof(nothing), MSG_DONTWAIT | MSG_TRUNC) >= 0;
-        int client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        closep(&client_fd);
+        _cleanup_close_ int client_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         return client_fd >= 0;
 }
 
@@ -149,7 +148,6 @@ void init_sockets_refuse(const InitSockets *sockets) {
 
 void init_sockets_done(InitSockets *sockets) {
         closep(&sockets->private_fd);
-        sockets->private_fd = -EBADF;
         for (size_t i = 0; i < sockets->n_passed; i++)
                 closep(&sockets->passed[i].fd);
         sockets->n_passed = 0;

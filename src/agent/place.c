@@ -23,7 +23,6 @@ void place_init(Place *ret, int root_fd, mode_t umask, const GitIndex *index) {
 
 void place_done(Place *place) {
         closep(&place->parent_fd);
-        place->parent_fd = -EBADF;
 }
 
 /* Unless it is there. */

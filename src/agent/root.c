@@ -219,7 +219,6 @@ void root_look_helper(HelperRoot *helper, char *const *shared) {
 
 void root_forget_helper(HelperRoot *helper) {
         closep(&helper->namespace_fd);
-        helper->namespace_fd = -EBADF;
 }
 
 void root_keep_helper(const Surroundings *surroundings, pid_t pid) {

@@ -50,7 +50,6 @@ typedef struct Server {
 
 static void client_close_socket(Client *client) {
         closep(&client->socket_fd);
-        client->socket_fd = -EBADF;
 }
 
 static void client_send(Client *client, WireType type, const void *payload, size_t size) {
@@ -274,10 +273,8 @@ static void server_notice(Server *server) {
                 for (Client *client = server->clients; client; client = client->next)
                         if (client->has_step && !client->step_ended)
                                 client_send(client, WIRE_NOTICE, &notice, sizeof(notice));
-        if (r < 0) {
+        if (r < 0)
                 closep(&server->notice_fd);
-                server->notice_fd = -EBADF;
-        }
 }
 
 /* Waits for something to happen and does it. */

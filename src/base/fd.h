@@ -7,11 +7,12 @@
 
 #include "base/macro.h"
 
-/* Closes *fd when it is open; errno is preserved. */
+/* Closes *fd when it is open, and makes it -EBADF; errno is preserved. */
 static inline void closep(int *fd) {
         if (*fd >= 0) {
                 int saved_errno = errno;
                 close(*fd);
+                *fd = -EBADF;
                 errno = saved_errno;
         }
 }

@@ -235,7 +235,6 @@ static void end(Maintenance *m, Item *item) {
 
         lines_end(&item->output);
         closep(&item->output_fd);
-        item->output_fd = -EBADF;
         item->state = ITEM_FAILED;
         if (process_wait(item->pid, &status) >= 0 && WIFEXITED(status) && WEXITSTATUS(status) >= ITEM_CREATED &&
             WEXITSTATUS(status) <= ITEM_FAILED)

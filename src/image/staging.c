@@ -257,7 +257,6 @@ int staging_discard(Staging *staging) {
         /* This fails, as it must, while others work in the directory. */
         (void) unlinkat(staging->images_fd, STAGING_DIRECTORY, AT_REMOVEDIR);
         closep(&staging->lock_fd);
-        staging->lock_fd = -EBADF;
         return r;
 }
 

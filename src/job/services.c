@@ -213,7 +213,6 @@ void job_services_go(JobServices *services, void (*on_go)(const JobService *serv
                         (void) send(services->go_fd, "", 1, MSG_NOSIGNAL);
                 }
         closep(&services->go_fd);
-        services->go_fd = -EBADF;
 }
 
 /* What process @i ended with; -EAGAIN: it still runs. */

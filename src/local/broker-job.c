@@ -256,7 +256,6 @@ void broker_job_reap(BrokerJob *job, BrokerReply *ret) {
         if (process_wait(job->pid, &status) >= 0)
                 ret->status = process_exit_status(status);
         closep(&job->pidfd);
-        job->pidfd = -EBADF;
         if (cleans_up(job->stage) && ret->status == 0)
                 job->started = false;
         /* Whatever becomes of us, the next broker must not remove what is kept. */

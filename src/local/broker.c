@@ -128,7 +128,6 @@ static void reply(int fd, uint32_t event, int status) {
 /* The client is gone: ends its stage. Its job is cleaned up after that. */
 static void leave(Client *client) {
         closep(&client->fd);
-        client->fd = -EBADF;
         client->kill_at_usec = clock_deadline(KILL_TIMEOUT_USEC);
         broker_job_signal(&client->job, SIGTERM);
 }

@@ -191,7 +191,6 @@ int caller_call(Caller *caller, const Call *call, BrokerReply *ret) {
         if (r < 0)
                 return r;
         closep(&write_fd);
-        write_fd = -EBADF;
         r = follow(caller, call, read_fd, &output, ret);
         if (r == 0)
                 copy_rest(read_fd, &output);

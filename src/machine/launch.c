@@ -182,6 +182,5 @@ int launch_go(Launch *launch, bool unified) {
         if (n < 0 && errno != EPIPE && errno != ECONNRESET)
                 return -errno;
         closep(&launch->go_fd);
-        launch->go_fd = -EBADF;
         return 0;
 }

@@ -231,6 +231,5 @@ int segment_serve(Segment *segment, Problem *reterr_problem) {
         r = 0;
 finish:
         closep(&segment->agent_fd);
-        segment->agent_fd = -EBADF;
         return r;
 }

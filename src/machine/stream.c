@@ -102,7 +102,6 @@ void stream_done(Stream *stream) {
 
 void stream_close(Stream *stream) {
         closep(&stream->source_fd);
-        stream->source_fd = -EBADF;
         if (stream->lines)
                 lines_end(stream->lines);
         stream->blocked = false;
@@ -225,7 +224,6 @@ void stream_finish(Stream *stream) {
 
 void input_close(Input *input) {
         closep(&input->target_fd);
-        input->target_fd = -EBADF;
         input->rest.size = input->rest.offset = 0;
 }
 

@@ -165,13 +165,9 @@ static int begin_nspawn(Supervision *s) {
         s->nspawn_pid = s->launch.pid;
         /* Only the container has the socket now, so everybody who is connected notices its end. */
         closep(&s->listen_fd);
-        s->listen_fd = -EBADF;
         closep(&s->filter_fd);
-        s->filter_fd = -EBADF;
         closep(&s->service_fd);
-        s->service_fd = -EBADF;
         closep(&s->segment.inside_fd);
-        s->segment.inside_fd = -EBADF;
         return 0;
 }
 
@@ -215,7 +211,6 @@ static void take_end_of_owner(Supervision *s) {
                 return;
         }
         closep(&s->owner_fd);
-        s->owner_fd = -EBADF;
 }
 
 /* Waits until the container has ended or has to. */
@@ -249,10 +244,8 @@ static int watch(Supervision *s) {
                 if (n > 0 && pollfds[3].revents && segment_serve(&s->segment, &s->problem) < 0)
                         s->why = s->problem.text;
                 if (n > 0 && pollfds[1].revents) {
-                        if (console_read(&s->console, s->launch.console_fd) <= 0) {
+                        if (console_read(&s->console, s->launch.console_fd) <= 0)
                                 closep(&s->launch.console_fd);
-                                s->launch.console_fd = -EBADF;
-                        }
                         if (clock_now_usec() >= next_save) {
                                 console_save(&s->console);
                                 next_save = clock_deadline(CONSOLE_SAVE_USEC);

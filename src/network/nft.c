@@ -86,7 +86,6 @@ int nft_run(int netns_fd, const char *text, Problem *reterr_problem) {
                 _exit(run(netns_fd, text, write_fd));
         }
         closep(&write_fd);
-        write_fd = -EBADF;
         return wait_for(pid, read_fd, reterr_problem);
 }
 

@@ -30,7 +30,6 @@ static void question_end(Question *question) {
 
 static void question_disconnect(Question *question) {
         closep(&question->fd);
-        question->fd = -EBADF;
 }
 
 /* Has a socket for a server. What came for an earlier question is not for this one. 0 or -errno. */
@@ -126,7 +125,6 @@ static void take_answer(RelayWork *work, Question *question) {
 static void connection_end(Connection *connection) {
         for (unsigned i = 0; i < 2; i++) {
                 closep(&connection->fds[i]);
-                connection->fds[i] = -EBADF;
                 connection->ended[i] = connection->full[i] = false;
         }
 }

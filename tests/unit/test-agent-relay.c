@@ -169,7 +169,6 @@ static void test_copies(void **state) {
         assert_int_equal(read(ends[0], &byte, 1), 1);
         close(ends[0]);
         closep(&client_fd);
-        client_fd = -EBADF;
         assert_int_equal(read(server_fd, &byte, 1), 0);
 }
 
@@ -189,7 +188,6 @@ static void test_much(void **state) {
                 _exit(fd_write_all(client_fd, data, SIZE) < 0);
         }
         closep(&client_fd);
-        client_fd = -EBADF;
         _cleanup_close_ int listen_fd = become_systemd(lab);
         _cleanup_close_ int server_fd = accept_with_data(listen_fd);
         for (ssize_t n; (n = read(server_fd, received + size, SIZE - size)) > 0;)
@@ -241,7 +239,6 @@ static void test_silent_systemd(void **state) {
 
         _cleanup_close_ int client_fd = connect_there();
         closep(&lab->go_fd);
-        lab->go_fd = -EBADF;
         assert_true(read(client_fd, &byte, 1) <= 0);
         assert_int_equal(notice_receive(lab->notice_fd, &notice), 1);
         assert_int_equal(notice.kind, WIRE_NOTICE_SILENT);
@@ -270,7 +267,6 @@ static void test_old_socket_again(void **state) {
         assert_int_equal(rename(systemd_socket, moved), 0);
         _cleanup_close_ int listen_fd = listen_there();
         closep(&lab->go_fd);
-        lab->go_fd = -EBADF;
         /* It has seen the new socket. */
         _cleanup_close_ int probe_fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
         assert_true(probe_fd >= 0);

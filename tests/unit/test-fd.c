@@ -199,6 +199,19 @@ static void test_memfd(_unused_ void **state) {
         assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 }
 
+/* What was closed is not closed again when another has its number. */
+static void test_close(_unused_ void **state) {
+        int fd = memfd_new_sealed("test", "", 0), none = -ENOENT;
+
+        assert_true(fd >= 0);
+        errno = EXDEV;
+        closep(&fd);
+        closep(&none);
+        assert_int_equal(errno, EXDEV);
+        assert_int_equal(fd, -EBADF);
+        assert_int_equal(none, -ENOENT);
+}
+
 static void test_duplicate(_unused_ void **state) {
         _cleanup_close_ int fd = memfd_new_sealed("test", "text", 4), copy = fd_duplicate(fd);
         _cleanup_free_ char *data = NULL;
@@ -323,6 +336,7 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_publish, setup_directory, teardown_directory),
         cmocka_unit_test(test_write_all_nonblocking),
         cmocka_unit_test(test_memfd),
+        cmocka_unit_test(test_close),
         cmocka_unit_test(test_duplicate),
         cmocka_unit_test(test_move),
         cmocka_unit_test(test_random_name),

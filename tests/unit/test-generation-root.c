@@ -281,7 +281,6 @@ static void test_held(void **state) {
         assert_int_equal(generations_collect(*state, true, &names), 0);
         assert_int_equal(strv_length(names), 0);
         closep(&tree_fd);
-        tree_fd = -EBADF;
         assert_int_equal(generations_collect(*state, true, &names), 0);
         assert_int_equal(strv_length(names), 1);
         assert_string_equal(names[0], "image@1");
