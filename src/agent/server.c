@@ -147,7 +147,7 @@ static void client_drain(int *fd) {
                 if (n > 0 || (n < 0 && errno == EINTR))
                         continue;
                 if (n == 0 || errno != EAGAIN)
-                        closep(fd), *fd = -EBADF;
+                        closep(fd);
                 return;
         }
 }

@@ -4,11 +4,12 @@
 #include "machine/directory.h"
 
 /* What a machine printed, as far as there is room: files `log.N` in its directory, where N is the number of bytes
- * that were printed before the file begins. The last two files stay. A reader remembers how many
+ * that were printed before the file begins. The last MACHINE_LOG_SEGMENTS files stay. A reader remembers how many
  * bytes it has read, and learns how many of those that follow are gone. */
 #define MACHINE_LOG_SEGMENT_BYTES (512 * 1024)
+#define MACHINE_LOG_SEGMENTS 2
 /* What there is at one moment at most. */
-#define MACHINE_LOG_BYTES_MAX (2 * MACHINE_LOG_SEGMENT_BYTES)
+#define MACHINE_LOG_BYTES_MAX (MACHINE_LOG_SEGMENTS * MACHINE_LOG_SEGMENT_BYTES)
 
 typedef struct MachineLog {
         const MachineDirectory *directory;

@@ -5,7 +5,6 @@
 
 #include "project/foreign.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/string.h"
 #include "project/git.h"
 
@@ -139,19 +139,21 @@ static bool leads_out(const Repository *repository, const char *path) {
 }
 
 /* Looks for a link out of the repository among refs: by such links, a repository has the commits of another. 0; 1 with *ret;
- * or -ENOMEM. */
+ * or -errno. */
 static int find_link(const Repository *repository, const char *path, unsigned depth, char **ret) {
         if (leads_out(repository, path) || depth == 0)
                 return string_replace(ret, path) < 0 ? -ENOMEM : 1;
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        _cleanup_closedir_ DIR *dir = directory_stream(open_directory_at(AT_FDCWD, path, false, 0));
 
         if (!dir)
-                closep(&fd);
-        for (struct dirent *entry; dir && (entry = readdir(dir));) {
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        for (;;) {
                 _cleanup_free_ char *inner = NULL;
 
-                if (entry->d_type == DT_REG || streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+                struct dirent *entry = directory_next(dir);
+                if (!entry)
+                        return -errno;
+                if (entry->d_type == DT_REG)
                         continue;
                 int r = string_printf(&inner, "%s/%s", path, entry->d_name);
                 if (r < 0)
@@ -160,7 +162,6 @@ static int find_link(const Repository *repository, const char *path, unsigned de
                 if (r != 0)
                         return r;
         }
-        return 0;
 }
 
 static int find_links(const Repository *repository, char **ret) {

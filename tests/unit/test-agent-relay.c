@@ -98,7 +98,6 @@ static int become_systemd(Lab *lab) {
         int fd = listen_there();
         assert_true(fd >= 0);
         closep(&lab->go_fd);
-        lab->go_fd = -EBADF;
         return fd;
 }
 
