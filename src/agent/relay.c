@@ -75,16 +75,6 @@ typedef union Control {
         char space[CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
 } Control;
 
-static void take_fds(struct msghdr *message, Flow *flow) {
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(message); cmsg; cmsg = CMSG_NXTHDR(message, cmsg)) {
-                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-                        continue;
-                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                memcpy(flow->fds, CMSG_DATA(cmsg), n * sizeof(int)); /* there is only one of these */
-                flow->n_fds = n;
-        }
-}
-
 /* Reads when there is nothing left to write. Returns false when the connection is to be given up. */
 static bool flow_read(Flow *flow, int fd) {
         struct iovec part = { .iov_base = flow->data, .iov_len = sizeof(flow->data) };
@@ -96,7 +86,7 @@ static bool flow_read(Flow *flow, int fd) {
 
         if (n < 0)
                 return errno == EAGAIN || errno == EINTR;
-        take_fds(&message, flow);
+        (void) fds_take(&message, flow->fds, DESCRIPTORS_MAX, &flow->n_fds);
         flow->offset = 0;
         flow->size = (size_t) n;
         flow->ended = n == 0;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -259,6 +260,31 @@ int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_siz
 int fd_duplicate(int fd) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         return copy < 0 ? -errno : copy;
+}
+
+bool fds_take(struct msghdr *header, int *fds, size_t max, size_t *ret_n) {
+        bool fine = !(header->msg_flags & MSG_CTRUNC);
+
+        *ret_n = 0;
+        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
+                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
+                        fine = false;
+                        continue;
+                }
+                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                for (size_t i = 0; i < n; i++) {
+                        int fd;
+
+                        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
+                        if (*ret_n < max) {
+                                fds[(*ret_n)++] = fd;
+                        } else {
+                                close(fd);
+                                fine = false;
+                        }
+                }
+        }
+        return fine;
 }
 
 int fd_move_to(int fd, int target) {

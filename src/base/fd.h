@@ -7,6 +7,8 @@
 
 #include "base/macro.h"
 
+struct msghdr;
+
 /* Closes *fd when it is open, and makes it -EBADF; errno is preserved. */
 static inline void closep(int *fd) {
         if (*fd >= 0) {
@@ -79,6 +81,11 @@ int memfd_read_sealed(int fd, size_t max_bytes, char **ret_data, size_t *ret_siz
 
 /* Another descriptor of what @fd is one of, close-on-exec and none of the three standard ones. Returns it or -errno. */
 int fd_duplicate(int fd);
+
+/* Takes the descriptors that recvmsg() received with the message @header: at most @max of them, in @fds. The kernel fills the
+ * buffer to its end, where there may be room for more: those are closed. Returns false if there were too many, or something
+ * else than descriptors; *ret_n are the caller's all the same. */
+bool fds_take(struct msghdr *header, int *fds, size_t max, size_t *ret_n);
 
 /* Moves @fd to the number @target, which is closed first if it is open, and clears close-on-exec. @fd is consumed. @target
  * or -errno. */

@@ -53,32 +53,6 @@ static void message_done(Message *message) {
         message->n_fds = 0;
 }
 
-/* Takes the descriptors that came with a message, and closes those beyond FDS_MAX: the kernel fills the buffer to its end,
- * where there is room for one more. Returns false: there were too many, or something else than descriptors. */
-static bool take_fds(struct msghdr *header, Message *message) {
-        bool fine = !(header->msg_flags & MSG_CTRUNC);
-
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
-                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
-                        fine = false;
-                        continue;
-                }
-                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                for (size_t i = 0; i < n; i++) {
-                        int fd;
-
-                        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-                        if (message->n_fds < FDS_MAX) {
-                                message->fds[message->n_fds++] = fd;
-                        } else {
-                                close(fd);
-                                fine = false;
-                        }
-                }
-        }
-        return fine;
-}
-
 static bool take_arguments(Message *message, size_t size) {
         BrokerRequest *request = &message->request;
         size_t n = 0;
@@ -114,7 +88,7 @@ static int receive(int fd, Message *message) {
         if (n < 0)
                 return 0;
         /* An empty message may have some, too. */
-        bool fine = take_fds(&header, message);
+        bool fine = fds_take(&header, message->fds, FDS_MAX, &message->n_fds);
         return fine && n > 0 && !(header.msg_flags & MSG_TRUNC) && take_arguments(message, (size_t) n);
 }
 

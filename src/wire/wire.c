@@ -64,35 +64,6 @@ int wire_send(int socket_fd, WireType type, const void *payload, size_t size, co
         return send_parts(socket_fd, type, parts, 2, fds, n_fds);
 }
 
-/* Takes the descriptors that came with a message, and closes those beyond WIRE_FDS_MAX. Returns false: there were too
- * many, or something else than descriptors. */
-static bool take_fds(struct msghdr *header, WireMessage *message) {
-        bool fine = !(header->msg_flags & MSG_CTRUNC);
-
-        message->n_fds = 0;
-        for (size_t i = 0; i < WIRE_FDS_MAX; i++)
-                message->fds[i] = -EBADF;
-        for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
-                if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS) {
-                        fine = false;
-                        continue;
-                }
-                size_t n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                for (size_t i = 0; i < n; i++) {
-                        int fd;
-
-                        memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-                        if (message->n_fds < WIRE_FDS_MAX) {
-                                message->fds[message->n_fds++] = fd;
-                        } else {
-                                close(fd);
-                                fine = false;
-                        }
-                }
-        }
-        return fine;
-}
-
 static int receive(int socket_fd, bool with_fds, WireMessage *message) {
         union {
                 struct cmsghdr header;
@@ -115,7 +86,9 @@ static int receive(int socket_fd, bool with_fds, WireMessage *message) {
                 if (errno != EINTR)
                         return -errno;
 
-        bool fine = take_fds(&header, message);
+        for (size_t i = 0; i < WIRE_FDS_MAX; i++)
+                message->fds[i] = -EBADF;
+        bool fine = fds_take(&header, message->fds, WIRE_FDS_MAX, &message->n_fds);
         /* An empty message and the end of the connection look alike; we never send an empty one. */
         if (n == 0) {
                 wire_message_done(message);
