@@ -29,7 +29,8 @@ int machine_list_dead(const Settings *settings, bool thorough, char ***ret);
  * wanted). 0, or the first -errno with the others removed. */
 int machine_collect(const Settings *settings, bool thorough, char ***ret_removed);
 
-/* The same without @thorough, for `prepare`: looks at some only where there are many, and ends after seconds, or when
- * @cancel_fd becomes readable. Machines that ended by themselves a moment ago stay, so that the next step of their job can
- * say why. If something is left in the trash, a process in the background empties it. Best effort. */
+/* The same without @thorough, before a container is started: looks at some only where there are many, and ends after
+ * seconds, or when @cancel_fd becomes readable. Machines that ended by themselves a moment ago stay, so that the next
+ * step of their job can say why. If something is left in the trash, a process in the background empties it. Best
+ * effort. */
 void machine_collect_some(const Settings *settings, int cancel_fd);

@@ -217,7 +217,7 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem
                 return -ENOMEM;
         machine->settings = request->settings;
         machine->directory = MACHINE_DIRECTORY_NONE;
-        (void) machine_collect(request->settings, false, NULL); /* best effort, as in `prepare` */
+        machine_collect_some(request->settings, request->cancel_fd);
         int r = find_parts(request, &parts);
         if (r < 0)
                 return r;

@@ -12,7 +12,8 @@
  * there: try again. */
 int machine_remove_locked(const Settings *settings, const char *id);
 
-/* The same, but leaves the layer in the trash of settings->root_dir, which the caller empties. */
+/* The same, but leaves the layer in the trash of the directory of images that it is in. That is settings->root_dir, unless
+ * the machine was started with another one; the caller empties it. */
 int machine_discard_locked(const Settings *settings, const char *id);
 
 /* Starts a process in the background that empties the trash of @root_dir, unless it is empty or another process does so. It
