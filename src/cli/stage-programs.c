@@ -5,6 +5,8 @@
 
 #include "cli/stage-programs.h"
 
+#include <string.h>
+
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
@@ -16,8 +18,35 @@
 #include "machine/tools-plan.h"
 #include "maintain/helper-image.h"
 
+/* GitLab's script for the sources fetches large files only where it finds git-lfs, and says nothing where it does not. Docker's
+ * helper has it. So an image of a registry without it is helped by one that has it, if there is one. An image of this host is
+ * not: git may need what the administrator put into it, such as authorities and git's settings. */
+static int find_large_files_helper(const StagePrograms *programs, Machine *machine, Image **ret) {
+        const Image *image = programs->image;
+        _cleanup_image_ Image *helper = NULL;
+
+        if (!strchr(image->title, '/'))
+                return 0;
+        int r = image_has_program(image->fd, strv_value(machine->environment, "PATH"), IMAGE_LARGE_FILES_PROGRAM);
+        if (r != 0)
+                return MIN(r, 0);
+        r = helper_image_find(programs->settings, programs->default_image, &helper);
+        if (r < 0) {
+                if (r != -ENOENT)
+                        log_warning("Files of Git LFS are not fetched: cannot open the helper image: %s", strerror(-r));
+                return 0;
+        }
+        r = image_has_program(helper->fd, NULL, IMAGE_LARGE_FILES_PROGRAM);
+        if (r <= 0)
+                return r;
+        if (string_replace(&machine->lack, IMAGE_LARGE_FILES_PROGRAM) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(helper);
+        return 0;
+}
+
 /* The image that the setting wants, or NULL. */
-static int find_helper(const StagePrograms *programs, const Machine *machine, Image **ret) {
+static int find_helper(const StagePrograms *programs, Machine *machine, Image **ret) {
         const char *wanted = machine->settings.helper_image;
         /* Under that name, any job could have an image fetched, and this one is for all jobs. */
         const ImageChoice choice = { .name = wanted,
@@ -32,9 +61,12 @@ static int find_helper(const StagePrograms *programs, const Machine *machine, Im
                         log_error("The setting helper_image names '%s'", wanted);
                 return r > 0 ? -ENOENT : r; /* the job has not chosen it */
         }
-        if (!machine->lack)
-                return 0;
-        int r = helper_image_find(programs->settings, programs->default_image, ret);
+        int r;
+        if (!machine->lack) {
+                r = find_large_files_helper(programs, machine, ret);
+                return r < 0 ? log_error_errno(r, "Cannot look for git-lfs: %m") : 0;
+        }
+        r = helper_image_find(programs->settings, programs->default_image, ret);
         if (r == -ENOENT)
                 log_verbose("Image '%s' has no %s, and there is no helper image", machine->image, machine->lack);
         else if (r < 0)

@@ -170,7 +170,7 @@ const Check doctor_image_checks[] = {
         { "gitlab-runner in jobs", check_runner_in_jobs, check_optional,
           "without it, GitLab Runner's own steps skip caches and artifacts", "set 'runner_program: auto'" },
         { "helper image", check_helper, check_optional,
-          "jobs of images without git, bash or certificates fetch their project in it",
+          "jobs of images without git, bash or certificates fetch their project in it, and files of Git LFS",
           "nspawn-runner chroot-create helper" },
         { 0 },
 };

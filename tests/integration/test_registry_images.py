@@ -80,6 +80,42 @@ def refused(site: Site, image: str) -> Any:
     return result
 
 
+
+def test_helper_for_large_files(fetching, push, tiny_root: Path) -> None:
+    """GitLab Runner's own steps of an image with git, bash and certificates, but without git-lfs, run in a helper that has it, as
+    with Docker; not in one that has none, and not if the image has its own. Without any helper, nobody complains."""
+    def complete(tar: Tar) -> None:
+        tar.add("bin/git", b"#!/bin/sh\n", mode=0o755).hardlink("bin/bash", "bin/busybox", mode=0o755)
+        tar.directory("etc/ssl").add("etc/ssl/cert.pem", b"one\n")
+
+    def with_large(tar: Tar) -> None:
+        complete(tar)
+        tar.add("bin/git-lfs", b"#!/bin/sh\n", mode=0o755)
+
+    site, helper = fetching(), tiny_root / "helper"
+    without, complete_image = push("without", "image", complete), push("with", "image", with_large)
+
+    def where(image: str) -> str:
+        with site.started(Job(image=image)) as build:
+            assert build.run_script("cat /text", raw=True).stdout == b"image"
+            call = build.run_script("cat /text", "get_sources", raw=True)
+            assert b"elper" not in call.stderr, str(call)
+            return call.stdout.decode()
+
+    assert where(without) == "image"
+    subprocess.run(["cp", "-a", tiny_root / IMAGE, helper], check=True)
+    (helper / "text").write_text("helper")
+    assert where(without) == "image"
+    (helper / "usr/bin/git-lfs").write_text("#!/bin/sh\n")
+    (helper / "usr/bin/git-lfs").chmod(0o755)
+    assert where(without) == "helper"
+    assert where(complete_image) == "image"
+    # An image of this host: what git needs may be in it.
+    tree = site.root / ".oci" / without.replace("/", "%")
+    subprocess.run(["cp", "-a", tree if tree.exists() else f"{tree}:latest", tiny_root / "local"], check=True)
+    assert where("local") == "image"
+
+
 def test_never(make_site, tiny_root: Path, registry: Registry, push) -> None:
     """By default nothing is fetched: the job is at fault, and knows why."""
     image = push("group/never:1", "one")
