@@ -17,6 +17,9 @@
 #define SYSTEM_FAILURE_VARIABLE "SYSTEM_FAILURE_EXIT_CODE"
 #define EXIT_CODE_VARIABLE "BUILD_EXIT_CODE_FILE"
 
+/* GitLab Runner's own configuration. */
+#define RUNNER_CONFIG_FILE "/etc/gitlab-runner/config.toml"
+
 /* Where projects are checked out in a container, and where GitLab Runner keeps caches there, unless it is told otherwise. */
 #define BUILDS_DIR_DEFAULT "/builds"
 #define CACHE_DIR_DEFAULT "/cache"

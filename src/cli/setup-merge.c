@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/string.h"
-#include "cli/toml-file.h"
 #include "cli/toml.h"
+#include "config/toml-file.h"
 
 #define RUNNERS "runners"
 #define CONCURRENT "# How many jobs of all runners may run at once.\nconcurrent = 1\n"

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/custom-executor.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -30,7 +31,6 @@
 #include "terminal/ask.h"
 #include "terminal/window.h"
 
-#define CONFIG_TOML "/etc/gitlab-runner/config.toml"
 #define TOKEN_MAX 512U
 #define HIDDEN "(hidden)"
 
@@ -98,7 +98,7 @@ static int choose(Setup *setup) {
         const Invocation *invocation = setup->invocation;
         const char *name = invocation_option(invocation, "name"), *path = invocation_option(invocation, "toml");
 
-        setup->path = path ? path : CONFIG_TOML;
+        setup->path = path ? path : RUNNER_CONFIG_FILE;
         setup->url = invocation_option(invocation, "url");
         if (setup->url && !url_valid(setup->url)) {
                 log_error("'%s' is no address of a GitLab server, such as https://gitlab.example.com/", setup->url);
@@ -336,7 +336,7 @@ static void say_how_to_update(const Setup *setup) {
 }
 
 static void say_what_follows(const Setup *setup) {
-        const bool elsewhere = !streq(setup->path, CONFIG_TOML);
+        const bool elsewhere = !streq(setup->path, RUNNER_CONFIG_FILE);
 
         if (!program_exists("gitlab-runner")) {
                 putchar('\n');
@@ -396,7 +396,7 @@ static const CommandOption options[] = {
           0 },
         { "name", "NAME", "name of the runner in config.toml; default: \"nspawn-runner IMAGE\"", 0 },
         { "suite", "SUITE", "release of the images that are made, such as bookworm; default: the host's", 0 },
-        { "toml", "FILE", "GitLab Runner's configuration; default: " CONFIG_TOML, 0 },
+        { "toml", "FILE", "GitLab Runner's configuration; default: " RUNNER_CONFIG_FILE, 0 },
         { "dry-run", NULL, "only say what would be done", 0 },
         NO_WAIT_OPTION,
         { 0 },

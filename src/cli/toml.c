@@ -134,6 +134,9 @@ int toml_write(FILE *stream, const TomlRunner *runner) {
         fputs("  # How many jobs of this runner may run at once; 0: as many as the \"concurrent\" at the top of the file "
               "says.\n"
               "  limit = 0\n"
+              "  # Jobs may choose a directory of builds_dir for their project (GIT_CLONE_PATH), as with the Docker executor.\n"
+              "  [runners.custom_build_dir]\n"
+              "    enabled = true\n"
               "  [runners.custom]\n",
               stream);
         r = write_stage(stream, runner, "config", ARGV("gitlab-config"));

@@ -98,8 +98,9 @@ static bool report(const Check *check, const Invocation *invocation, const Outpu
 
 static unsigned check_all(const Invocation *invocation, const Output *output) {
         static const Check *const tables[] = {
-                doctor_host_checks,      doctor_program_checks,  doctor_library_checks, doctor_kernel_checks,
-                doctor_directory_checks, doctor_security_checks, doctor_image_checks,   doctor_network_checks,
+                doctor_host_checks,   doctor_program_checks,   doctor_library_checks,
+                doctor_kernel_checks, doctor_directory_checks, doctor_security_checks,
+                doctor_image_checks,  doctor_network_checks,   doctor_runner_checks,
         };
         unsigned n_missing = 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "base/problem.h"
 #include "command/command.h"
 
 /* What `doctor` looks at: one row for each line that it prints, in tables by what they are about. */
@@ -24,7 +25,12 @@ typedef struct Check {
 
 /* Each ends with an empty row. */
 extern const Check doctor_program_checks[], doctor_library_checks[], doctor_kernel_checks[], doctor_host_checks[],
-        doctor_directory_checks[], doctor_security_checks[], doctor_image_checks[], doctor_network_checks[];
+        doctor_directory_checks[], doctor_security_checks[], doctor_image_checks[], doctor_network_checks[],
+        doctor_runner_checks[];
+
+/* Names the runners of GitLab Runner's config.toml, whose text is @text, that call this program and do not say whether jobs may
+ * set GIT_CLONE_PATH. *ret_names is for strv_free(); NULL: none. 0, -ENOMEM, or -EINVAL with @reterr_problem filled in. */
+int doctor_runners_without_clone_path(const char *text, char ***ret_names, Problem *reterr_problem);
 
 /* Check.required of rows about something optional: always false. */
 bool check_optional(const Settings *settings);

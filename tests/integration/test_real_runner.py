@@ -167,6 +167,17 @@ def test_git(real: RealRunner, coordinator: Coordinator) -> None:
     assert "from the repository" in report.text and "Created fresh repository" in report.text
 
 
+def test_clone_path(real: RealRunner, site: Site, coordinator: Coordinator) -> None:
+    """With the section that `toml` prints, a job may choose where its project is, as with the Docker executor."""
+    sha = repository(real.directory / "source", real.directory / "www" / "group" / "project.git")
+    toml = site.call("toml", IMAGE).stdout.replace("https://gitlab.example.com/", coordinator.url)
+    real.file.write_text("concurrent = 1\ncheck_interval = 1\n" + toml.replace('token = ""', 'token = "glrt-t3sttoken-abcdef"'))
+    (report,) = real.run(Job(["pwd; cat file"], server=coordinator.url, git={"sha": sha},
+                             variables=[("GIT_STRATEGY", "clone"), ("GIT_CLONE_PATH", "$CI_BUILDS_DIR/go/src/x")]))
+    assert report.final["state"] == "success", report.text
+    assert "/builds/go/src/x\nfrom the repository\n" in report.text.replace("\r", ""), report.text
+
+
 SERVER = """
 import socket
 server = socket.create_server(("", 6000))

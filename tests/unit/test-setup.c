@@ -8,7 +8,7 @@
 #include "base/string.h"
 #include "cli/setup-file.h"
 #include "cli/setup-merge.h"
-#include "cli/toml-file.h"
+#include "config/toml-file.h"
 
 #define CONCURRENT "# How many jobs of all runners may run at once.\nconcurrent = 1\n"
 #define SECTION "[[runners]]\n  name = \"ours\"\n"

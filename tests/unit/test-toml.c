@@ -70,7 +70,7 @@ static void test_section(_unused_ void **state) {
                 "\n  executor = \"custom\"\n",
                 " builds_dir is \"/a\\u000ab\"\n",
                 "\n  cache_dir = \"/cache\"\n",
-                "\n    config_exec = \"/usr/bin/nspawn-runner\"\n",
+                "\n  [runners.custom_build_dir]\n    enabled = true\n  [runners.custom]\n    config_exec = \"/usr/bin/nspawn-runner\"\n",
                 "\n    config_args = [\"--config\", \"/etc/a \\\"b\\\".yaml\", \"gitlab-config\"]\n",
                 "\n    prepare_args = [\"--config\", \"/etc/a \\\"b\\\".yaml\", \"prepare\", \"--default-image\", \"small\"]\n",
                 "\n    run_args = [\"--config\", \"/etc/a \\\"b\\\".yaml\", \"run\"]\n",

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Reads a TOML file (toml.io, version 1.0) for `setup`, which changes GitLab Runner's config.toml. No library in
- * Debian tells where in the text a value is, and comments and order must stay. It never changes anything, and
+/* Reads a TOML file (toml.io, version 1.0) for `setup`, which changes GitLab Runner's config.toml, and for `doctor`. No library
+ * in Debian tells where in the text a value is, and comments and order must stay. It never changes anything, and
  * whatever it does not understand is an error. */
 
-#include "cli/toml-file.h"
+#include "config/toml-file.h"
 
 #include <ctype.h>
 #include <stdio.h>
