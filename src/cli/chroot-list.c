@@ -14,7 +14,6 @@
 #include "cli/busy.h"
 #include "cli/commands.h"
 #include "cli/image-common.h"
-#include "config/image-reference.h"
 #include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
@@ -253,9 +252,12 @@ static int add_cached_images(List *list) {
                 return r;
         list->incomplete |= r > 0;
         for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *reference = image_reference_from_name(*name);
+                _cleanup_free_ char *reference = NULL;
 
-                r = reference ? add_image(list, root, *name, reference) : -ENOMEM;
+                r = image_cache_reference(root, *name, &reference);
+                if (r < 0)
+                        return r;
+                r = add_image(list, root, *name, reference);
                 if (r < 0)
                         return r;
         }

@@ -12,7 +12,6 @@
 #include "base/fs.h"
 #include "base/id.h"
 #include "base/string.h"
-#include "config/image-reference.h"
 #include "definition/definition.h"
 #include "image/generation.h"
 #include "machine/collect.h"
@@ -92,9 +91,9 @@ int complete_references(const Completion *completion) {
                 return -ENOMEM;
         int r = image_list(root, &names, NULL);
         for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *reference = image_reference_from_name(*name);
+                _cleanup_free_ char *reference = NULL;
 
-                if (!reference)
+                if (image_cache_reference(root, *name, &reference) < 0)
                         return -ENOMEM;
                 (void) complete_offer(completion, reference, NULL);
         }

@@ -14,10 +14,10 @@
 #include "base/string.h"
 #include "cli/busy.h"
 #include "cli/image-common.h"
-#include "config/image-reference.h"
 #include "image/generation.h"
 #include "image/staging.h"
 #include "machine/directory.h"
+#include "maintain/image-cache.h"
 #include "maintain/image-roots.h"
 #include "maintain/maintenance-log.h"
 #include "maintain/push-image.h"
@@ -165,7 +165,7 @@ static int add_image(Walk *walk, ImageRootId id, const char *root, const char *n
 
         if (string_printf(&path, "%s/%s", root, name) < 0)
                 return -ENOMEM;
-        if (image_roots[id].is_reference && !(reference = image_reference_from_name(name)))
+        if (image_roots[id].is_reference && image_cache_reference(root, name, &reference) < 0)
                 return -ENOMEM;
         const char *title = reference ? reference : name;
         int r = is_image ? add_path(walk, kind, has_rows(kind) ? title : NULL, path) : 0;

@@ -9,10 +9,14 @@
 
 #define NAME_MAX_BYTES 128
 
+bool image_name_fits(const char *name) {
+        return strlen(name) <= NAME_MAX_BYTES;
+}
+
 const char *image_name_problem(const char *name) {
         if (isempty(name))
                 return "is empty";
-        if (strlen(name) > NAME_MAX_BYTES)
+        if (!image_name_fits(name))
                 return "is longer than 128 bytes";
         if (*name == '.')
                 return "begins with '.'";

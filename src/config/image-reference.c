@@ -5,13 +5,19 @@
 
 #include "config/image-reference.h"
 
+#include "base/sha256.h"
 #include "base/string.h"
 #include "config/image-name.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
+/* As Docker has them (github.com/distribution/reference). */
+#define REPOSITORY_BYTES_MAX 255U
 #define TAG_BYTES_MAX 128
+/* What is left of a reference in a name that has a hash behind it. References have no "//", so no other name has this. */
+#define HASHED_BYTES 60
+#define HASH_MARK "%%"
 #define PORT_BYTES_MAX 5
 
 /* Are the @n bytes at @text HOST[:PORT]? */
@@ -85,6 +91,8 @@ const char *image_reference_problem(const char *text) {
                 return image_name_problem(name);
         if (!slash || !is_registry(text, (size_t) (slash - text)))
                 return "does not begin with a registry, as in docker.io/library/NAME";
+        if (image_reference_repository_length(text) > REPOSITORY_BYTES_MAX)
+                return "is longer than 255 bytes before its tag";
         const char *rest = slash + 1;
         size_t n = path_length(rest);
         if (n == 0)
@@ -123,16 +131,39 @@ static char *exchange(char *text, char from, char to) {
         return text;
 }
 
+/* Frees @reference. Nobody finds two references with one hash: whoever did could put an image in another one's place. */
+static char *hashed_name(char *reference) {
+        _cleanup_free_ char *text = reference;
+        uint8_t digest[SHA256_BYTES];
+        char *name = NULL;
+
+        sha256(text, strlen(text), digest);
+        if (string_append(&name, NULL, "%.*s%s", HASHED_BYTES, text, HASH_MARK) < 0)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(digest); i++)
+                if (string_append(&name, "", "%02x", digest[i]) < 0) {
+                        free(name);
+                        return NULL;
+                }
+        return exchange(name, '/', '%');
+}
+
 char *image_reference_to_name(const char *reference) {
         const char *slash = strrchr(reference, '/');
         bool complete = strchr(slash ? slash : reference, ':') || strchr(reference, '@');
         char *name;
 
-        return string_printf(&name, "%s%s", reference, complete ? "" : ":latest") < 0 ? NULL : exchange(name, '/', '%');
+        if (string_printf(&name, "%s%s", reference, complete ? "" : ":latest") < 0)
+                return NULL;
+        return image_name_fits(name) ? exchange(name, '/', '%') : hashed_name(name);
+}
+
+bool image_reference_is_hashed(const char *name) {
+        return strstr(name, HASH_MARK);
 }
 
 char *image_reference_from_name(const char *name) {
-        return exchange(strdup(name), '%', '/');
+        return image_reference_is_hashed(name) ? strdup(name) : exchange(strdup(name), '%', '/');
 }
 
 size_t image_reference_repository_length(const char *reference) {

@@ -22,10 +22,15 @@ bool image_reference_registry_is(const char *text);
 char *image_reference_complete(const char *registry, const char *name);
 
 /* Makes the name of an image from the full reference, with ":latest" if it has neither tag nor digest. '/' becomes '%',
- * which no reference has. To be freed; NULL when memory ran out. */
+ * which no reference has. A reference that is longer than names of images may be becomes its beginning and a hash. To be freed;
+ * NULL when memory ran out. */
 char *image_reference_to_name(const char *reference);
 
-/* Makes the reference from such a name. To be freed; NULL when memory ran out. */
+/* Is @name one with a hash? */
+bool image_reference_is_hashed(const char *name);
+
+/* Makes the reference from such a name; one with a hash stays as it is: only the record of the image tells its reference
+ * (image_cache_reference()). To be freed; NULL when memory ran out. */
 char *image_reference_from_name(const char *name);
 
 /* Returns how many bytes of @reference, or of docker://REFERENCE, come before tag and digest. */

@@ -27,6 +27,9 @@
 #include "source/source.h"
 #include "tree/finish.h"
 
+/* What the record of an image in the cache says of its source, before the reference. */
+#define DESCRIPTION "oci " SKOPEO_REGISTRY
+
 /* One fetch. */
 typedef struct Fetch {
         const ImageFetch *request;
@@ -64,6 +67,24 @@ int image_cache_hold(const char *root_dir, const char *reference, Image **ret) {
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(image);
+        return 0;
+}
+
+int image_cache_reference(const char *root, const char *name, char **ret) {
+        _cleanup_generation_ Generation *known = NULL;
+        _cleanup_image_ Image *image = NULL;
+
+        if (image_reference_is_hashed(name) && image_open(root, name, &image) >= 0 &&
+            generation_load_of(image, &known) >= 0 && known->source) {
+                const char *reference = startswith(known->source, DESCRIPTION);
+
+                if (reference)
+                        return string_printf(ret, "%s", reference);
+        }
+        char *reference = image_reference_from_name(name);
+        if (!reference)
+                return -ENOMEM;
+        *ret = reference;
         return 0;
 }
 

@@ -34,6 +34,10 @@ int image_cache_get(const ImageFetch *fetch, Image **ret, Problem *reterr_proble
 /* Holds an image that was fetched before, as generation_hold_reference() does, and returns what that returns. */
 int image_cache_hold(const char *root_dir, const char *reference, Image **ret);
 
+/* Makes the reference of the image @name in the cache's directory of images @root. If its name has only a hash, the image's
+ * record tells; where that cannot be read, the name stands for it. *ret is to be freed. 0 or -ENOMEM. */
+int image_cache_reference(const char *root, const char *name, char **ret);
+
 /* Removes all images of the cache that no job uses; with @dry_run it only looks. Appends the names of their directories
  * to @names. Returns 0, or the first -errno after it removed the others. */
 int image_cache_remove_unused(const char *root_dir, bool dry_run, char ***names);

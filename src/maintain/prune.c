@@ -7,12 +7,13 @@
 #include "maintain/prune.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/string.h"
-#include "config/image-reference.h"
+#include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/disk.h"
 #include "maintain/image-cache.h"
@@ -119,15 +120,30 @@ static int collect(const Settings *settings, const Kind *kind, bool dry_run, cha
         return r < 0 ? r : kind->leftover->collect(root, dry_run, names);
 }
 
+/* The reference of an image of a registry, or of one of its generations, as people know it. 0 or -ENOMEM. */
+static int reference_of(const Settings *settings, const Kind *kind, const char *name, char **ret) {
+        _cleanup_free_ char *root = NULL, *image = NULL, *reference = NULL;
+        uint64_t number;
+
+        int r = image_root_path(settings->root_dir, IMAGE_ROOT_REGISTRIES, &root);
+        if (r < 0)
+                return r;
+        bool is_generation = kind->leftover && kind->leftover->is_generation;
+        if (!is_generation || generation_split(name, &image, &number) < 0)
+                return image_cache_reference(root, name, ret);
+        r = image_cache_reference(root, image, &reference);
+        return r < 0 ? r : string_printf(ret, "%s@%" PRIu64, reference, number);
+}
+
 /* Calls on_item for each thing of the kind, also for those found before a failure. */
 static int list_kind(const PruneRequest *request, const Kind *kind, bool *ret_any) {
         _cleanup_strv_ char **names = NULL;
 
         int r = collect(request->settings, kind, true, &names);
         for (char **name = names; name && *name; name++) {
-                _cleanup_free_ char *reference = kind->is_reference ? image_reference_from_name(*name) : NULL;
+                _cleanup_free_ char *reference = NULL;
 
-                if (kind->is_reference && !reference)
+                if (kind->is_reference && reference_of(request->settings, kind, *name, &reference) < 0)
                         return -ENOMEM;
                 request->on_item(request->userdata, kind->name, reference ? reference : *name,
                                  size_of(request->settings, kind, *name));

@@ -317,7 +317,8 @@ def test_unknown(fetching, registry: Registry, push) -> None:
 
 HOSTILE = ("docker://127.0.0.1/x", "dir:/etc", "oci:/etc:x", "docker-archive:/etc/passwd", "--authfile=/x/y",
            "127.0.0.1/../../x", "127.0.0.1//x", "127.0.0.1/X", "127.0.0.1/x y", "127.0.0.1/x;id", "127.0.0.1/$(id)",
-           "127.0.0.1/x@3", "group/name", "/etc", "registry.example/a\u00e4", "127.0.0.1/.oci/x", "127.0.0.1/x:" + "t" * 200)
+           "127.0.0.1/x@3", "group/name", "/etc", "registry.example/a\u00e4", "127.0.0.1/.oci/x", "127.0.0.1/x:" + "t" * 200,
+           "127.0.0.1/" + "a" * 246)
 
 
 @pytest.mark.parametrize("image", HOSTILE)
@@ -547,6 +548,36 @@ def test_commands(fetching, registry: Registry, push) -> None:
     assert done.returncode == 0, str(done)
     assert image not in site.call("chroot-list").stdout
     assert subprocess.run(["ls", site.root / ".oci"], capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_long_references(fetching, registry: Registry, push) -> None:
+    """As long as Docker allows: pinned by a digest, and with a long path and a long tag. Each is an image of its own,
+    and commands know them by their references."""
+    path = "/".join(["group", "team" * 20, "images" * 20])
+    tag = "t" * 128
+    one, two = push(f"{path}:{tag}", "one"), push(f"{path}:{tag[:-1]}u", "two")
+    short = push("pinned/builder:1.2.3-bookworm", "pinned")
+    shown = subprocess.run(["skopeo", "inspect", "--no-tags", "--format", "{{.Digest}}", f"docker://{short}"], check=True,
+                           env={**os.environ, **registry.environment()}, capture_output=True, text=True)
+    pinned = f"{short}@{shown.stdout.strip()}"
+    assert len(two) > 255 and 128 > len(short) and len(pinned) > 100, (one, pinned)
+    pinned = pinned.replace(":1.2.3-bookworm", ":1.2.3-bookworm" + "-x" * 30)  # what the digest names counts
+    assert len(pinned) > 128
+    images = {one: "one", two: "two", pinned: "pinned"}
+    site = fetching(allowed_images=[f"{registry.host}/*"])
+    for _ in range(2):
+        for image, text in images.items():
+            assert play(site, image) == text
+    assert all(len(name) <= 128 for name in cached(site)), cached(site)
+    for command in (["chroot-list"], ["df"], ["prune", "--dry-run"]):
+        shown = site.call(*command, "--json") if command[0] != "prune" else site.call(*command)
+        for image in images:
+            assert image in shown.stdout, (command, shown.stdout)
+    assert site.call("chroot-run", two, "--", "/bin/cat", "/text").stdout == "two"
+    done = site.call("chroot-remove", "--yes", two)
+    assert done.returncode == 0, str(done)
+    listed = site.call("chroot-list", "--json").stdout
+    assert two not in listed and one in listed
 
 
 def test_disk_reserve(lab: Lab, make_site, push) -> None:

@@ -70,17 +70,47 @@ static void test_grammar(void **state _unused_) {
                 assert_row(!image_reference_problem(table[i].text) == table[i].good, i, table[i].text);
 }
 
-/* As long as names of images may be, and no longer. */
+/* As long as Docker allows, and no longer: 255 bytes, a tag of 128, and a digest. */
 static void test_length(void **state _unused_) {
-        char text[200] = "registry.example/name:";
-        size_t n = strlen(text);
+        char path[300] = "registry.example/", tag[200] = "", text[1000];
+        size_t n = strlen(path);
 
-        memset(text + n, 'a', 128 - n);
-        text[128] = 0;
+        memset(path + n, 'a', 255 - n);
+        memset(tag, 'b', 128);
+        snprintf(text, sizeof(text), "%s:%s@sha256:" HEX, path, tag);
         assert_null(image_reference_problem(text));
-        text[128] = 'a';
-        text[129] = 0;
+        snprintf(text, sizeof(text), "%sa:1", path);
         assert_non_null(image_reference_problem(text));
+        snprintf(text, sizeof(text), "%s:%sb", path, tag);
+        assert_non_null(image_reference_problem(text));
+}
+
+/* Names that are too long for a reference have a hash: valid, one for each, and none is another reference's. */
+static void test_hashed_names(void **state _unused_) {
+        static const char base[] = "registry.gitlab.com/group/team/ci-images/builder:1.2.3-bookworm";
+        char longest[128 + 1 + 1], longer[sizeof(longest) + 1];
+        _cleanup_free_ char *pinned = NULL, *other = NULL, *back = NULL, *fits = NULL, *hashed = NULL;
+        char one[200], two[200];
+
+        snprintf(one, sizeof(one), "%s@sha256:" HEX, base);
+        snprintf(two, sizeof(two), "%.*s4-bookworm@sha256:" HEX, (int) strlen(base) - 10, base);
+        pinned = image_reference_to_name(one);
+        other = image_reference_to_name(two);
+        assert_null(image_name_problem(pinned));
+        assert_true(image_reference_is_hashed(pinned));
+        assert_true(strncmp(pinned, "registry.gitlab.com%group%team%", 31) == 0);
+        assert_string_not_equal(pinned, other);
+        assert_non_null(image_reference_problem(pinned));
+        back = image_reference_from_name(pinned);
+        assert_string_equal(back, pinned);
+
+        snprintf(longer, sizeof(longer), "registry.example/%0112d", 0);
+        snprintf(longest, sizeof(longest), "%.*s:1", 126, longer);
+        fits = image_reference_to_name(longest);
+        assert_false(image_reference_is_hashed(fits));
+        hashed = image_reference_to_name(longer);
+        assert_true(image_reference_is_hashed(hashed));
+        assert_null(image_name_problem(hashed));
 }
 
 /* One name for what is one image, and no two for one. */
@@ -148,7 +178,7 @@ static void test_complete(void **state _unused_) {
 }
 
 static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar),  cmocka_unit_test(test_length),   cmocka_unit_test(test_names),
-        cmocka_unit_test(test_registry), cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_grammar),      cmocka_unit_test(test_length),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_hashed_names), cmocka_unit_test(test_registry), cmocka_unit_test(test_complete),
 };
 UNIT_FILE(tests);
