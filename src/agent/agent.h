@@ -99,8 +99,8 @@ int account_find(const char *user, const char *passwd, const char *group, Accoun
 
 /* --- environment.c --- */
 
-/* The whole environment of a step of @account's, with @additions over what each step has. *ret is for strv_free(). 0 or
- * -ENOMEM. */
+/* The whole environment of a step of @account's in this container, with @additions over what each step has. *ret is for
+ * strv_free(). 0 or -ENOMEM. */
 int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions, char ***ret);
 
 /* Adds the variables that are kept for such steps, as far as the kernel takes them. A step on a terminal does not get

@@ -3,6 +3,7 @@
 /* Makes the environment of a step. step.c calls this. Nothing of the host's environment gets into it, and nothing of the
  * agent's own. */
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,10 @@
 int environment_build(const char *lang, const char *shell, const Account *account, char *const *additions,
                       char ***ret) {
         _cleanup_strv_ char **environment = NULL;
+        char hostname[HOST_NAME_MAX + 1] = "";
 
+        if (gethostname(hostname, sizeof(hostname)) >= 0 && strv_extendf(&environment, "HOSTNAME=%s", hostname) < 0)
+                return -ENOMEM;
         if (strv_extend(&environment, "PATH=" SEARCH_PATH) < 0 ||
             strv_extendf(&environment, "HOME=%s", account->home) < 0 ||
             strv_extendf(&environment, "USER=%s", account->name) < 0 ||

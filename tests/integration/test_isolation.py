@@ -345,12 +345,14 @@ def test_inotify_of_one_job(site: Site) -> None:
 
 
 def test_environment_is_exact(any_site: Site) -> None:
-    """The script's environment: seven variables and nothing of the host's or the job's."""
+    """The script's environment: a few variables and nothing of the host's or the job's. The host name is the container's, also
+    for what runs in no shell."""
     with any_site.started(own_environ={**os.environ, "SECRET_OF_THE_RUNNER": "1", "LD_PRELOAD": ""}) as build:
         raw = build.run_script("#!/bin/bash\ncat /proc/$$/environ\n", raw=True).stdout
+        name = build.run_script("hostname").stdout.decode().strip()
     assert dict(entry.split("=", 1) for entry in raw.decode().rstrip("\0").split("\0")) == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root",
-        "LOGNAME": "root", "SHELL": "/bin/bash", "LANG": "C.UTF-8", "container": "systemd-nspawn"}
+        "LOGNAME": "root", "HOSTNAME": name, "SHELL": "/bin/bash", "LANG": "C.UTF-8", "container": "systemd-nspawn"}
 
 
 def test_host_is_not_visible(any_site: Site) -> None:

@@ -74,7 +74,7 @@ def test_services(lone) -> None:
         assert log_of(build).count("'platform' of services is ignored") == 1, log_of(build)
         one = json.loads(build.run_script(ASK + "one 5432").stdout)
         environment = one["environment"]
-        assert environment["MINE"] == "1" and environment["SHOWN"] == "yes" and environment["PASSWORD"] == "secret"
+        assert environment["HOSTNAME"] and environment["MINE"] == "1" and environment["SHOWN"] == "yes" and environment["PASSWORD"] == "secret"
         assert "TOKEN" not in environment and "CI_JOB_TOKEN" not in environment and "CI_SERVER" in environment
         assert json.loads(build.run_script(ASK + "two 5432").stdout)["environment"]["MINE"] == "2"
 

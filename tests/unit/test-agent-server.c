@@ -310,6 +310,18 @@ static void test_surroundings(void **state) {
         }
 }
 
+/* What follows this host's name at the beginning of an environment. */
+static const char *after_hostname(const char *environment) {
+        char hostname[HOST_NAME_MAX + 1] = "";
+
+        assert_int_equal(gethostname(hostname, sizeof(hostname)), 0);
+        const char *rest = startswith(environment, "HOSTNAME=");
+        assert_non_null(rest);
+        rest = startswith(rest, hostname);
+        assert_true(rest && *rest == '\n');
+        return rest + 1;
+}
+
 static void test_environment(void **state) {
         _cleanup_call_ Call call = call_connect(*state);
 
@@ -317,9 +329,10 @@ static void test_environment(void **state) {
         send_script(&call, "/usr/bin/env", NULL, 0);
         take_started(&call);
         _cleanup_free_ char *out = read_to_end(call.fds[0]);
-        assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/root\n"
-                                 "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
-                                 "SHELL=/bin/bash\n");
+        assert_string_equal(after_hostname(out),
+                            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/root\n"
+                            "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
+                            "SHELL=/bin/bash\n");
         assert_int_equal(take_exited(&call).status, 0);
 }
 
@@ -431,9 +444,10 @@ static void test_environment_additions(void **state) {
         _cleanup_call_ Call call = call_command(*state, &exec);
         _cleanup_free_ char *out = read_to_end(call.fds[0]);
 
-        assert_string_equal(out, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/elsewhere\n"
-                                 "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
-                                 "SHELL=/bin/bash\nA=e\nHOMER=1\n");
+        assert_string_equal(after_hostname(out),
+                            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=/elsewhere\n"
+                            "USER=root\nLOGNAME=root\nLANG=C.UTF-8\ncontainer=systemd-nspawn\n"
+                            "SHELL=/bin/bash\nA=e\nHOMER=1\n");
 }
 
 /* A directory is entered, and made where it is missing; what cannot be is the image's fault. */
