@@ -42,11 +42,18 @@ static int collect_directories(const Settings *settings, const JobSpec *job, cha
         return r < 0 || !settings->cache_dir ? r : strv_extend(ret, settings->cache_dir);
 }
 
+/* What GitLab Runner says of Docker's containers. Of ours it knows nothing: for each custom executor, its scripts set
+ * CI_SHARED_ENVIRONMENT. */
+#define DISPOSABLE "CI_DISPOSABLE_ENVIRONMENT=true"
+
 /* GitLab's stages call GitLab Runner's program by its bare name. */
 static int set_environment(char *const *environment, const Machine *machine, StagePlace *place) {
         const char *path = strv_value(environment, "PATH");
 
         int r = strv_copy(environment, &place->environment);
+        if (r < 0)
+                return r;
+        r = strv_extend(&place->environment, DISPOSABLE);
         if (r < 0 || !place->own || !machine->runner_path)
                 return r;
         return strv_extendf(&place->environment, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);

@@ -352,7 +352,8 @@ def test_environment_is_exact(any_site: Site) -> None:
         name = build.run_script("hostname").stdout.decode().strip()
     assert dict(entry.split("=", 1) for entry in raw.decode().rstrip("\0").split("\0")) == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root",
-        "LOGNAME": "root", "HOSTNAME": name, "SHELL": "/bin/bash", "LANG": "C.UTF-8", "container": "systemd-nspawn"}
+        "LOGNAME": "root", "HOSTNAME": name, "SHELL": "/bin/bash", "CI_DISPOSABLE_ENVIRONMENT": "true",
+        "LANG": "C.UTF-8", "container": "systemd-nspawn"}
 
 
 def test_host_is_not_visible(any_site: Site) -> None:
