@@ -19,6 +19,7 @@
 #include "base/hosts.h"
 #include "base/locale.h"
 #include "base/string.h"
+#include "wire/wire.h"
 
 #define FILE_BYTES_MAX (1 << 20)
 
@@ -89,11 +90,21 @@ static void write_hosts(const char *lines) {
                 write_file("/etc/hosts", all, O_APPEND);
 }
 
+/* Scripts that are made for Docker's images look for this file, to find out whether they may change what they run in. */
+static void write_dockerenv(void) {
+        if (!getenv(WIRE_OF_REGISTRY))
+                return;
+        (void) unsetenv(WIRE_OF_REGISTRY);
+        int fd = open("/.dockerenv", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0755);
+        closep(&fd);
+}
+
 void first_write_identity(const char *hosts) {
         const char *uuid = getenv("container_uuid");
         char hostname[HOST_NAME_MAX + 1] = "", text[HOST_NAME_MAX + 256], id[33 + 1];
         size_t n = 0;
 
+        write_dockerenv();
         /* machine-id(5) is the UUID without its dashes. */
         for (const char *p = uuid; p && *p && n < 32; p++)
                 if (*p != '-')

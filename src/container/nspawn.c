@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "config/image-reference.h"
 #include "container/bind.h"
 #include "container/tools.h"
 #include "preload/userns-owner.h"
@@ -139,6 +140,8 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
             /* So that nobody wonders why a shell ended at once. */
             (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
             (machine->settings.network != NETWORK_HOST && strv_extend(&arguments, "--private-network") < 0))
+                return -ENOMEM;
+        if (image_reference_is(machine->image) && strv_extend(&arguments, "--setenv=" WIRE_OF_REGISTRY "=1") < 0)
                 return -ENOMEM;
         int r = add_mounts(machine, &arguments);
         if (r < 0)

@@ -550,6 +550,22 @@ def test_commands(fetching, registry: Registry, push) -> None:
     assert subprocess.run(["ls", site.root / ".oci"], capture_output=True, text=True, check=True).stdout == ""
 
 
+def test_dockerenv(fetching, push, tiny_root: Path) -> None:
+    """Scripts for Docker's images look for a file; it is there, unless the image has something of that name. Images of this host
+    do not have it. What tells the agent does not reach the job."""
+    def own(tar: Tar) -> None:
+        tar.add(".dockerenv", b"of the image")
+
+    site = fetching()
+    look = "[ -f /.dockerenv ] && [ ! -s /.dockerenv ] && echo empty; id -u"
+    image = push("plain", User="builder")
+    assert play(site, image, look) == "empty\n1000\n"
+    assert "OF_REGISTRY" not in play(site, image, "env; cat /text")
+    assert play(site, push("own", "", own), "cat /.dockerenv") == "of the image"
+    assert play(site, push("link", "", lambda tar: tar.symlink(".dockerenv", "text")), "cat /.dockerenv; ls /text") == "/text\n"
+    assert play(site, IMAGE, "ls -d /.dockerenv 2>/dev/null || echo none") == "none\n"
+
+
 def test_long_references(fetching, registry: Registry, push) -> None:
     """As long as Docker allows: pinned by a digest, and with a long path and a long tag. Each is an image of its own,
     and commands know them by their references."""

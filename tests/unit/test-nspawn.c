@@ -14,7 +14,7 @@
 /* A machine with nothing special; the directory's name has what systemd-nspawn would take for more than a name. */
 #define MACHINE_OF(supervisor_name, agent)                                                                             \
         .name = (char *) "m", .uuid = (char *) "11111111-2222-4333-8444-555555555555", .agent_path = (char *) (agent), \
-        .supervisor = (char *) (supervisor_name), .directory = (char *) "/j:1"
+        .supervisor = (char *) (supervisor_name), .directory = (char *) "/j:1", .image = (char *) "a"
 #define MACHINE MACHINE_OF("detached", "/lib/agent")
 
 #define STRINGS(...) ((char *[]){ __VA_ARGS__, NULL })
@@ -147,7 +147,7 @@ static void test_arguments(_unused_ void **state) {
 
 /* Every combination of what decides about single arguments: each is there exactly when it should be. */
 static void test_combinations(_unused_ void **state) {
-        enum { SYSTEMD = 1, USERS = 2, NONE = 4, BOOT = 8, SECCOMP = 16, BINDS = 32, ALL = 64 };
+        enum { SYSTEMD = 1, USERS = 2, NONE = 4, BOOT = 8, SECCOMP = 16, BINDS = 32, REGISTRY = 64, ALL = 128 };
         static const struct {
                 const char *argument;
                 unsigned flag; /* there when it is set, or, if inverted, when it is not */
@@ -171,6 +171,7 @@ static void test_combinations(_unused_ void **state) {
                 { "LD_PRELOAD=/lib/userns.so", USERS, false },
                 { "NSPAWN_RUNNER_USERNS_OWNER=131072", USERS, false },
                 { "SYSTEMD_NSPAWN_TMPFS_TMP=0", 0, true },
+                { "--setenv=NSPAWN_RUNNER_OF_REGISTRY=1", REGISTRY, false },
         };
 
         for (unsigned flags = 0; flags < ALL; flags++) {
@@ -186,6 +187,8 @@ static void test_combinations(_unused_ void **state) {
                 };
                 _cleanup_strv_ char **arguments = NULL, **environment = NULL;
 
+                if (flags & REGISTRY)
+                        machine.image = (char *) "registry.example/a:1";
                 assert_int_equal(nspawn_arguments(&machine, "/r", 131072, &arguments), 0);
                 assert_int_equal(nspawn_environment(&machine, 131072, &environment), 0);
                 for (size_t i = 0; i < ELEMENTSOF(table); i++) {
