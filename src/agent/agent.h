@@ -32,6 +32,9 @@ int first_install_seccomp(int filter_fd);
  * host name. Best effort: images are allowed to be odd. */
 void first_write_identity(const char *hosts);
 
+/* After that, if the image was made for Docker: what such images' programs expect of a container beside it. Best effort. */
+void first_be_like_docker(void);
+
 /* What the image's systemd gives its services for LANG: a locale that the image has. */
 void first_set_locale(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /* What the container's first process does before any code of the image runs: it drops capabilities, installs the
- * seccomp filter, and writes the container's identity. main.c calls this. Files of the image are written only where
- * they are regular files or missing, because nothing may make us wait here. */
+ * seccomp filter, writes the container's identity, and makes an image of a registry feel at home. main.c calls this. Files of
+ * the image are written only where they are regular files or missing, because nothing may make us wait here. */
 
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -90,11 +91,32 @@ static void write_hosts(const char *lines) {
                 write_file("/etc/hosts", all, O_APPEND);
 }
 
+/* Mounts a directory or file on itself. */
+static void make_mount_point(const char *path) {
+        struct stat st;
+
+        if (lstat(path, &st) >= 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+                (void) mount(path, path, NULL, MS_BIND, NULL);
+}
+
+/* With Docker, the project's directory is a volume, and the files that the container gets are mounts. Programs that make images
+ * in a job, such as kaniko, remove all that is no mount point. What is in the directory stays where it was: in the layer. */
+static void make_mount_points(const char *builds_dir) {
+        static const char *const files[] = { "/etc/hosts", "/etc/hostname", "/etc/resolv.conf" };
+
+        for (size_t i = 0; i < ELEMENTSOF(files); i++)
+                make_mount_point(files[i]);
+        if (builds_dir[0] != '/')
+                return;
+        if (access(builds_dir, F_OK) < 0) {
+                root_make_directory(builds_dir, &(Account){ 0 });
+                (void) chmod(builds_dir, 0777); /* for whoever the image's user is, as Docker's */
+        }
+        make_mount_point(builds_dir);
+}
+
 /* Scripts that are made for Docker's images look for this file, to find out whether they may change what they run in. */
 static void write_dockerenv(void) {
-        if (!getenv(WIRE_OF_REGISTRY))
-                return;
-        (void) unsetenv(WIRE_OF_REGISTRY);
         int fd = open("/.dockerenv", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0755);
         closep(&fd);
 }
@@ -104,7 +126,6 @@ void first_write_identity(const char *hosts) {
         char hostname[HOST_NAME_MAX + 1] = "", text[HOST_NAME_MAX + 256], id[33 + 1];
         size_t n = 0;
 
-        write_dockerenv();
         /* machine-id(5) is the UUID without its dashes. */
         for (const char *p = uuid; p && *p && n < 32; p++)
                 if (*p != '-')
@@ -122,6 +143,16 @@ void first_write_identity(const char *hosts) {
         write_file("/etc/hostname", text, O_TRUNC);
         snprintf(text, sizeof(text), HOSTS_OWN_LINE, hostname);
         write_hosts(hosts ? hosts : text);
+}
+
+void first_be_like_docker(void) {
+        const char *builds_dir = getenv(WIRE_OF_REGISTRY);
+
+        if (!builds_dir)
+                return;
+        write_dockerenv();
+        make_mount_points(builds_dir);
+        (void) unsetenv(WIRE_OF_REGISTRY);
 }
 
 void first_set_locale(void) {

@@ -96,6 +96,7 @@ static int first(const Passed *passed, const char *init, const char *target, boo
                 close(passed->filter_fd);
         }
         first_write_identity(hosts);
+        first_be_like_docker();
         if (init) {
                 first_set_locale();
                 setenv("LISTEN_FDS", "1", true);

@@ -158,7 +158,7 @@ static void log_volumes(const Settings *settings, const JobVolumes *volumes) {
 
 static int take_volumes(const Settings *settings, const JobSpec *job, Machine *machine, JobVolumes *ret) {
         int r = job_volumes_take(settings, job, machine, ret);
-        if (r < 0)
+        if (r < 0 || string_replace(&machine->builds_dir, settings->builds_dir) < 0)
                 return log_oom();
         log_volumes(settings, ret);
         return 0;

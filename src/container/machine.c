@@ -110,6 +110,7 @@ void machine_free(Machine *machine) {
                 machine->hostname,
                 machine->user,
                 machine->working_dir,
+                machine->builds_dir,
                 machine->bash_path,
                 machine->runner_path,
                 machine->lack,

@@ -23,6 +23,7 @@ typedef struct Machine {
         char **environment;   /* of steps, over the agent's own: an OCI image has one */
         char *user;           /* USER[:GROUP] that steps run as; NULL: root */
         char *working_dir;    /* where steps start; NULL: home */
+        char *builds_dir;     /* is a mount of its own, if the image is one of a registry; NULL: it is not */
         char *bash_path;      /* static bash of the host, for an image without; NULL: none */
         char *runner_path;    /* GitLab Runner's program on the host, for the stages that call it; NULL: none */
         uint64_t generation;  /* of the image: which tree the job uses; 0: it has no number */

@@ -141,7 +141,8 @@ int nspawn_arguments(const Machine *machine, const char *root, uid_t uid_base, c
             (machine->interactive && strv_extend(&arguments, "--drop-capability=CAP_SYS_BOOT") < 0) ||
             (machine->settings.network != NETWORK_HOST && strv_extend(&arguments, "--private-network") < 0))
                 return -ENOMEM;
-        if (image_reference_is(machine->image) && strv_extend(&arguments, "--setenv=" WIRE_OF_REGISTRY "=1") < 0)
+        if (image_reference_is(machine->image) && strv_extendf(&arguments, "--setenv=" WIRE_OF_REGISTRY "=%s",
+                                                               machine->builds_dir ? machine->builds_dir : "") < 0)
                 return -ENOMEM;
         int r = add_mounts(machine, &arguments);
         if (r < 0)

@@ -35,6 +35,7 @@ static const RecordField facts[] = {
         FIELD(environment, RECORD_LIST, false),
         FIELD(user, RECORD_STRING, false),
         FIELD(working_dir, RECORD_STRING, false),
+        FIELD(builds_dir, RECORD_STRING, false),
         FIELD(volumes, RECORD_LIST, false),
         FIELD(bash_path, RECORD_STRING, false),
         FIELD(runner_path, RECORD_STRING, false),

@@ -45,7 +45,8 @@
 /* Where the helper image's root is mounted, in containers that have it. */
 #define HELPER_INSIDE "/run/nspawn-runner-helper"
 
-/* In the environment of the agent as PID 1: the image is one of a registry, which was made for Docker. */
+/* In the environment of the agent as PID 1, if the image is one of a registry, which was made for Docker: the directory of the
+ * project, or nothing. */
 #define WIRE_OF_REGISTRY "NSPAWN_RUNNER_OF_REGISTRY"
 
 #define WIRE_MESSAGE_MAX 65536U

@@ -566,6 +566,28 @@ def test_dockerenv(fetching, push, tiny_root: Path) -> None:
     assert play(site, IMAGE, "ls -d /.dockerenv 2>/dev/null || echo none") == "none\n"
 
 
+@pytest.mark.parametrize("user, service", (("", False), ("builder", False), ("builder", True)))
+def test_mount_points(fetching, push, user: str, service: bool) -> None:
+    """What makes images in a job removes all that is no mount point: the project, and the files that the container got, stay, as
+    with Docker. What the image has in that directory is there, and GitLab Runner's own steps see what the job's write."""
+    def of_image(tar: Tar) -> None:
+        tar.directory("builds").add("builds/of-image", b"kept", mode=0o666)
+
+    image = push("mounts", "", None if user else of_image, **({"User": user} if user else {}))
+    services = [{"name": IMAGE, "alias": "other", "entrypoint": None, "command": ["sleep", "1000"]}] if service else []
+    site = fetching(boot="auto", network="none", wait_for_services_timeout=1)
+    with site.started(Job(image=image, services=services)) as build:
+        def say(script: str, stage: str = "build_script") -> str:
+            return build.run_script(script, stage, raw=True).stdout.decode()
+
+        points = {line.split()[4] for line in say("cat /proc/self/mountinfo").splitlines()}
+        assert {"/builds", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"} <= points, points
+        say("mkdir -p /builds/group; echo project >/builds/group/file", "get_sources")
+        assert say("cat /builds/group/file; echo more >/builds/group/more; cat /builds/of-image 2>/dev/null || true") == \
+            "project\n" + ("" if user else "kept")
+        assert say("cat /builds/group/more; cat /etc/hosts | /bin/busybox grep -c localhost", "archive_cache")[:5] == "more\n"
+
+
 def test_long_references(fetching, registry: Registry, push) -> None:
     """As long as Docker allows: pinned by a digest, and with a long path and a long tag. Each is an image of its own,
     and commands know them by their references."""

@@ -38,6 +38,7 @@ static const Field facts[] = {
         ROW(environment, LIST, false),
         ROW(user, STRING, false),
         ROW(working_dir, STRING, false),
+        ROW(builds_dir, STRING, false),
         ROW(bash_path, STRING, false),
         ROW(runner_path, STRING, false),
         ROW(job_name, STRING, false),

@@ -14,7 +14,8 @@
 /* A machine with nothing special; the directory's name has what systemd-nspawn would take for more than a name. */
 #define MACHINE_OF(supervisor_name, agent)                                                                             \
         .name = (char *) "m", .uuid = (char *) "11111111-2222-4333-8444-555555555555", .agent_path = (char *) (agent), \
-        .supervisor = (char *) (supervisor_name), .directory = (char *) "/j:1", .image = (char *) "a"
+        .supervisor = (char *) (supervisor_name), .directory = (char *) "/j:1", .image = (char *) "a",                 \
+        .builds_dir = (char *) "/builds"
 #define MACHINE MACHINE_OF("detached", "/lib/agent")
 
 #define STRINGS(...) ((char *[]){ __VA_ARGS__, NULL })
@@ -171,7 +172,7 @@ static void test_combinations(_unused_ void **state) {
                 { "LD_PRELOAD=/lib/userns.so", USERS, false },
                 { "NSPAWN_RUNNER_USERNS_OWNER=131072", USERS, false },
                 { "SYSTEMD_NSPAWN_TMPFS_TMP=0", 0, true },
-                { "--setenv=NSPAWN_RUNNER_OF_REGISTRY=1", REGISTRY, false },
+                { "--setenv=NSPAWN_RUNNER_OF_REGISTRY=/builds", REGISTRY, false },
         };
 
         for (unsigned flags = 0; flags < ALL; flags++) {
