@@ -14,6 +14,7 @@
 #include "base/string.h"
 #include "config/setting-check.h"
 #include "container/bind.h"
+#include "gitlab/environment.h"
 #include "gitlab/stage.h"
 
 void stage_place_done(StagePlace *place) {
@@ -46,16 +47,49 @@ static int collect_directories(const Settings *settings, const JobSpec *job, cha
  * CI_SHARED_ENVIRONMENT. */
 #define DISPOSABLE "CI_DISPOSABLE_ENVIRONMENT=true"
 
+static bool is_file(const JobSpec *job, const char *name) {
+        for (size_t i = job->variables.n; i-- > 0;)
+                if (streq(job->variables.items[i].key, name))
+                        return job->variables.items[i].file;
+        return false;
+}
+
+/* The script sets all variables of the job, but these have an effect only when a shell starts. With Docker, they are in the
+ * container's environment. GitLab's stages do not get them: with Docker, those run in another image, where what is named is
+ * missing. */
+static int add_for_shell(const JobSpec *job, StagePlace *place) {
+        static const char *const names[] = { "BASH_ENV", "LD_LIBRARY_PATH", "LD_PRELOAD" };
+        const char *directory = gitlab_job_variable("RUNNER_TEMP_PROJECT_DIR");
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                const char *value = gitlab_job_variable(names[i]);
+                int r = 0;
+
+                if (value && is_file(job, names[i]))
+                        r = directory ? strv_extendf(&place->environment, "%s=%s/%s", names[i], directory, names[i]) :
+                                        0;
+                else if (value && strlen(value) < PATH_MAX) /* the message to the agent has a limit */
+                        r = strv_extendf(&place->environment, "%s=%s", names[i], value);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 /* GitLab's stages call GitLab Runner's program by its bare name. */
-static int set_environment(char *const *environment, const Machine *machine, StagePlace *place) {
+static int set_environment(const JobSpec *job, char *const *environment, const Machine *machine, StagePlace *place) {
         const char *path = strv_value(environment, "PATH");
 
         int r = strv_copy(environment, &place->environment);
         if (r < 0)
                 return r;
         r = strv_extend(&place->environment, DISPOSABLE);
-        if (r < 0 || !place->own || !machine->runner_path)
+        if (r < 0)
                 return r;
+        if (!place->own)
+                return add_for_shell(job, place);
+        if (!machine->runner_path)
+                return 0;
         return strv_extendf(&place->environment, "PATH=" TOOLS_PATH ":%s", path ? path : SEARCH_PATH);
 }
 
@@ -91,7 +125,7 @@ int stage_place(const Settings *settings, const JobSpec *job, const Machine *mac
         r = collect_directories(settings, job, &place.directories);
         if (r < 0)
                 return r;
-        r = set_environment(in_helper ? machine->helper_environment : machine->environment, machine, &place);
+        r = set_environment(job, in_helper ? machine->helper_environment : machine->environment, machine, &place);
         if (r < 0)
                 return r;
         request->user = machine->user;

@@ -5,6 +5,7 @@
 
 #include "gitlab/environment.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/custom-executor.h"
@@ -30,6 +31,14 @@ const char *gitlab_claimed_image(void) {
 
 const char *gitlab_claimed_builds_dir(void) {
         return get(CUSTOM_ENV_PREFIX "CI_BUILDS_DIR");
+}
+
+const char *gitlab_job_variable(const char *name) {
+        char variable[128];
+
+        return snprintf(variable, sizeof(variable), CUSTOM_ENV_PREFIX "%s", name) < (int) sizeof(variable) ?
+                       get(variable) :
+                       NULL;
 }
 
 int gitlab_job_variables(size_t max_bytes) {

@@ -15,6 +15,9 @@ const char *gitlab_claimed_image(void);
 /* CUSTOM_ENV_CI_BUILDS_DIR: the directory, inside the container, that projects are checked out below. */
 const char *gitlab_claimed_builds_dir(void);
 
+/* CUSTOM_ENV_NAME: the value of variable @name of the job, with variables in it expanded; of one of type file, its content. */
+const char *gitlab_job_variable(const char *name);
+
 /* Writes all CUSTOM_ENV_NAME variables as "NAME=VALUE", each with a NUL byte behind it, into a sealed memory file,
  * because there are secrets among them. Returns its descriptor; -ENOENT: there are no variables; -EFBIG: they need more
  * than @max_bytes; or another -errno. */

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import host
-from lab import Lab, Site
+from lab import IMAGE, Lab, Site
 from simulation.build import Build
-from simulation.jobspec import Job
+from simulation.jobspec import Job, Variable
 
 pytestmark = pytest.mark.supervisor_matters
 
@@ -354,6 +354,19 @@ def test_environment_is_exact(any_site: Site) -> None:
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root",
         "LOGNAME": "root", "HOSTNAME": name, "SHELL": "/bin/bash", "CI_DISPOSABLE_ENVIRONMENT": "true",
         "LANG": "C.UTF-8", "container": "systemd-nspawn"}
+
+
+def test_variables_of_the_shell(site: Site) -> None:
+    """BASH_ENV of a job has an effect on the shell of its own steps, as with Docker, also as a variable of type file; not on the
+    shell of GitLab Runner's own."""
+    for variable in (Variable("BASH_ENV", "/tmp/start"), Variable("BASH_ENV", "content", file=True)):
+        job = Job(image=IMAGE, variables=[variable, Variable("MINE", "not before the script sets it")])
+        with site.started(job) as build:
+            path = "/tmp/start" if not variable.file else f"{build.environment()['CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR']}/BASH_ENV"
+            build.run_script(f"mkdir -p $(dirname {path}); echo STARTED=yes >{path}", "get_sources", raw=True)
+            show = 'echo "$STARTED $MINE"'
+            assert build.run_script(show, raw=True).stdout == b"yes \n"
+            assert build.run_script(show, "get_sources", raw=True).stdout == b" \n"
 
 
 def test_host_is_not_visible(any_site: Site) -> None:
