@@ -17,6 +17,7 @@
 #include "image/generation.h"
 #include "machine/collect.h"
 #include "machine/directory.h"
+#include "maintain/image-cache.h"
 #include "maintain/image-roots.h"
 #include "storage/storage.h"
 #include "terminal/table.h"

@@ -17,6 +17,7 @@
 #include "machine/collect.h"
 #include "machine/directory.h"
 #include "machine/services.h"
+#include "maintain/image-cache.h"
 #include "maintain/image-roots.h"
 #include "source/suite.h"
 #include "store/store.h"
