@@ -79,12 +79,21 @@ int service_names_of_image(const char *image, char ***ret) {
         return 0;
 }
 
+static bool is_between(char c) {
+        return c && strchr(" ,\t\n\r\v\f", c);
+}
+
 int service_names_split(const char *text, char ***ret) {
-        static const char between[] = " ,\t\n\r\v\f";
         _cleanup_string_list_ StringList names = { 0 };
 
-        for (text += strspn(text, between); *text; text += strspn(text, between)) {
-                size_t n = strcspn(text, between);
+        for (;;) {
+                while (is_between(*text))
+                        text++;
+                if (!*text)
+                        break;
+                size_t n = 1;
+                while (text[n] && !is_between(text[n]))
+                        n++;
                 int r = string_list_addf(&names, "%.*s", (int) n, text);
                 if (r < 0)
                         return r;
