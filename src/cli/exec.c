@@ -303,6 +303,7 @@ static const CommandOption options[] = {
         { "committed", NULL, "run on the last commit, without changes and new files", 0 },
         { "image-default", "IMAGE", "image of jobs that name none", 0 },
         { "artifacts", "DIR", "copy artifacts there, in a directory for each job", 0 },
+        { "archive-max", "MIB", "how large artifacts of a job, and each cache, may be; 5120 if not given", 0 },
         { "keep-failed", NULL, "the containers of failed jobs stay for an hour, or for keep_failed", 0 },
         { "shell", "JOB", "a shell in the container of a job, instead of its script", 0 },
         { "variable", "NAME=VALUE", "a variable of the pipeline; can be repeated", 0 },

@@ -34,11 +34,12 @@ typedef struct OptionKey {
 /* "variables" is no option of that name. How much of this machine a run takes, where it writes, and what gets the
  * user's passwords are the user's to say. */
 static const OptionKey keys[] = {
-        { "artifacts", OPTION_PATH, true },       { "file", OPTION_TEXT, false },
-        { "image-default", OPTION_TEXT, false },  { "include-root", OPTION_MAP, false },
-        { "inputs", OPTION_MAP, false },          { "jobs", OPTION_TEXT, true },
-        { "server", OPTION_TEXT, true },          { "source", OPTION_TEXT, false },
-        { "variable-file", OPTION_TEXTS, false }, { "variables", OPTION_MAP, false },
+        { "archive-max", OPTION_TEXT, true },  { "artifacts", OPTION_PATH, true },
+        { "file", OPTION_TEXT, false },        { "image-default", OPTION_TEXT, false },
+        { "include-root", OPTION_MAP, false }, { "inputs", OPTION_MAP, false },
+        { "jobs", OPTION_TEXT, true },         { "server", OPTION_TEXT, true },
+        { "source", OPTION_TEXT, false },      { "variable-file", OPTION_TEXTS, false },
+        { "variables", OPTION_MAP, false },
 };
 
 static int complain(const ExecOptionsFile *file, Place place, const char *name, const char *what) {

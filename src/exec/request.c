@@ -6,14 +6,19 @@
 
 #include "exec/request.h"
 
+#include <inttypes.h>
+
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/string.h"
 #include "exec/variables.h"
+#include "local/files.h"
 #include "pipeline/problem.h"
 #include "project/predefined.h"
 
 #define ARENA_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+#define MIB (UINT64_C(1024) * 1024)
+#define ARCHIVE_MAX_MIB (UINT64_C(1) << 40)
 #define LOCAL_VARIABLES ".gitlab-ci-local-variables.yml"
 
 static const char *const sources[] = { "push",
@@ -185,6 +190,19 @@ static int read_occasion(const Invocation *invocation, ExecRequest *request) {
         return r;
 }
 
+/* 0; or COMMAND_MISUSED, logged. */
+static int read_archive_max(const Invocation *invocation, uint64_t *ret_bytes) {
+        const char *text = invocation_option(invocation, "archive-max");
+        uint64_t mib = FILES_BYTES_MAX / MIB;
+
+        if (text && (parse_uint64(text, &mib) < 0 || mib == 0 || mib > ARCHIVE_MAX_MIB)) {
+                log_error("--archive-max needs a number of MiB, from 1 to %" PRIu64, ARCHIVE_MAX_MIB);
+                return COMMAND_MISUSED;
+        }
+        *ret_bytes = mib * MIB;
+        return 0;
+}
+
 int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         const char *directory = invocation_option(invocation, "directory"), *what;
 
@@ -219,6 +237,9 @@ int exec_request_init(Invocation *invocation, ExecRequest *ret) {
         ret->request.provider = &ret->provider;
         r = exec_options_read(invocation, ret->checkout, &ret->arena, &ret->options);
         if (r < 0)
+                return r;
+        r = read_archive_max(invocation, &ret->files_bytes_max);
+        if (r != 0)
                 return r;
         r = read_include_roots(invocation, ret);
         if (r < 0)

@@ -13,6 +13,7 @@ typedef struct ExecRequest {
         PipelineProvider provider;
         Variables predefined, project, pipeline;
         PipelineRequest request;
+        uint64_t files_bytes_max; /* of each job's artifacts, and of each cache */
 } ExecRequest;
 
 /* Fills in @ret (zeroed, and done with exec_request_done() in any case) from options and working copy. Options that

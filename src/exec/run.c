@@ -179,6 +179,7 @@ static void work(const Loop *loop, size_t i, int events_fd, int cancel_fd, const
                 .n_sources_of = n,
                 .top = loop->run->request->checkout->top,
                 .artifacts = invocation_option(invocation, "artifacts"),
+                .files_bytes_max = loop->run->request->files_bytes_max,
                 .broker_fd = loop->run->broker_fd,
                 .events_fd = events_fd,
                 .cancel_fd = cancel_fd,

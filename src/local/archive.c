@@ -84,7 +84,7 @@ static void describe(struct archive_entry *target, const BundleEntry *entry) {
 }
 
 /* libarchive only warns of names in characters that it does not know, and writes their bytes. */
-static int write_entries(BundleReader *reader, struct archive *archive, struct archive_entry *target,
+static int write_entries(Caller *caller, BundleReader *reader, struct archive *archive, struct archive_entry *target,
                          Problem *reterr_problem) {
         static BundleEntry entry;
         const void *data;
@@ -98,6 +98,9 @@ static int write_entries(BundleReader *reader, struct archive *archive, struct a
                 if (lib.archive_write_header(archive, target) < ARCHIVE_WARN)
                         return failed(archive, entry.path, reterr_problem);
                 do {
+                        r = caller_check(caller);
+                        if (r < 0)
+                                return r;
                         r = bundle_read(reader, &data, &size);
                         if (r < 0)
                                 return r;
@@ -137,7 +140,8 @@ static void free_entry(struct archive_entry **entry) {
         lib.archive_entry_free(*entry);
 }
 
-int archive_from_bundle(int bundle_fd, int archive_fd, ArchiveFormat format, int level, Problem *reterr_problem) {
+int archive_from_bundle(Caller *caller, int bundle_fd, int archive_fd, ArchiveFormat format, int level,
+                        Problem *reterr_problem) {
         _cleanup_bundle_reader_ BundleReader reader = { 0 };
 
         int r = load(reterr_problem);
@@ -152,7 +156,7 @@ int archive_from_bundle(int bundle_fd, int archive_fd, ArchiveFormat format, int
                 return -ENOMEM;
         if (begin_archive(archive, archive_fd, format, level) < ARCHIVE_WARN)
                 return failed(archive, "cannot begin an archive", reterr_problem);
-        r = write_entries(&reader, archive, target, reterr_problem);
+        r = write_entries(caller, &reader, archive, target, reterr_problem);
         if (r < 0)
                 return r;
         if (lib.archive_write_close(archive) < ARCHIVE_WARN)
@@ -196,16 +200,20 @@ static bool take_entry(struct archive_entry *source, BundleEntry *entry) {
         return true;
 }
 
-static int read_content(struct archive *archive, BundleWriter *writer, uint64_t left, Problem *reterr_problem) {
+static int read_content(Caller *caller, struct archive *archive, BundleWriter *writer, uint64_t left,
+                        Problem *reterr_problem) {
         static char block[65536];
 
         while (left > 0) {
+                int r = caller_check(caller);
+                if (r < 0)
+                        return r;
                 la_ssize_t n = lib.archive_read_data(archive, block, MIN(left, sizeof(block)));
 
                 if (n <= 0)
                         return n < 0 ? failed(archive, "the archive cannot be read", reterr_problem) :
                                        problem_set(reterr_problem, -EBADMSG, "a file in the archive is too short");
-                int r = bundle_put_data(writer, block, (size_t) n);
+                r = bundle_put_data(writer, block, (size_t) n);
                 if (r < 0)
                         return r;
                 left -= (uint64_t) n;
@@ -213,7 +221,7 @@ static int read_content(struct archive *archive, BundleWriter *writer, uint64_t 
         return 0;
 }
 
-static int read_entries(struct archive *archive, BundleWriter *writer, Problem *reterr_problem) {
+static int read_entries(Caller *caller, struct archive *archive, BundleWriter *writer, Problem *reterr_problem) {
         static BundleEntry entry;
         struct archive_entry *source;
         int r;
@@ -224,14 +232,14 @@ static int read_entries(struct archive *archive, BundleWriter *writer, Problem *
                 r = bundle_put(writer, &entry);
                 if (r < 0)
                         return r;
-                r = read_content(archive, writer, entry.size, reterr_problem);
+                r = read_content(caller, archive, writer, entry.size, reterr_problem);
                 if (r < 0)
                         return r;
         }
         return r == ARCHIVE_EOF ? bundle_finish(writer) : failed(archive, "the archive cannot be read", reterr_problem);
 }
 
-int archive_to_bundle(int archive_fd, int bundle_fd, Problem *reterr_problem) {
+int archive_to_bundle(Caller *caller, int archive_fd, int bundle_fd, Problem *reterr_problem) {
         _cleanup_bundle_writer_ BundleWriter writer = { 0 };
 
         int r = load(reterr_problem);
@@ -248,5 +256,5 @@ int archive_to_bundle(int archive_fd, int bundle_fd, Problem *reterr_problem) {
         (void) lib.archive_read_support_filter_all(archive);
         if (lib.archive_read_open_fd(archive, archive_fd, BLOCK_BYTES) < ARCHIVE_WARN)
                 return failed(archive, "the archive cannot be read", reterr_problem);
-        return read_entries(archive, &writer, reterr_problem);
+        return read_entries(caller, archive, &writer, reterr_problem);
 }

@@ -97,7 +97,7 @@ static int copy_out(const Keeper *keeper, int bundle_fd, Problem *reterr_problem
                 return problem_set(reterr_problem, fd, "cannot make '%s/%s': %m", keeper->directory, name);
         if (lseek(bundle_fd, 0, SEEK_SET) < 0)
                 return -errno;
-        int r = bundle_to_directory(bundle_fd, fd, &n_left_out, reterr_problem);
+        int r = bundle_to_directory(keeper->caller, bundle_fd, fd, &n_left_out, reterr_problem);
         if (r < 0)
                 return r;
         if (n_left_out > 0)
@@ -351,7 +351,7 @@ int artifacts_read_file(const LocalStore *store, const char *job, const char *fi
         _cleanup_close_ int bundle_fd = file_open_unnamed(store->path);
         if (bundle_fd < 0)
                 return bundle_fd;
-        r = archive_to_bundle(archive_fd, bundle_fd, &problem);
+        r = archive_to_bundle(NULL, archive_fd, bundle_fd, &problem);
         if (r < 0)
                 return r;
         if (lseek(bundle_fd, 0, SEEK_SET) < 0)

@@ -12,12 +12,11 @@
 
 #define FDS_MAX 5U
 
-int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arguments, const int *fds, size_t n_fds) {
+static int send_request(int fd, BrokerRequest *request, char *const *arguments, const int *fds, size_t n_fds) {
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int) * FDS_MAX)];
         } control = { 0 };
-        BrokerRequest request = { .action = action, .stage = stage };
         size_t used = 0;
 
         for (; arguments && *arguments; arguments++) {
@@ -25,11 +24,11 @@ int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arg
 
                 if (used + n > BROKER_ARGUMENTS_BYTES_MAX)
                         return -E2BIG;
-                memcpy(request.arguments + used, *arguments, n);
+                memcpy(request->arguments + used, *arguments, n);
                 used += n;
         }
-        request.arguments_size = (uint32_t) used;
-        struct iovec part = { .iov_base = &request, .iov_len = offsetof(BrokerRequest, arguments) + used };
+        request->arguments_size = (uint32_t) used;
+        struct iovec part = { .iov_base = request, .iov_len = offsetof(BrokerRequest, arguments) + used };
         struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
         if (n_fds > 0) {
                 message.msg_control = &control;
@@ -43,6 +42,18 @@ int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arg
                 if (errno != EINTR)
                         return -errno;
         return 0;
+}
+
+int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arguments, const int *fds, size_t n_fds) {
+        BrokerRequest request = { .action = action, .stage = stage };
+
+        return send_request(fd, &request, arguments, fds, n_fds);
+}
+
+int broker_send_step(int fd, char *const *arguments, uint64_t file_bytes_max, const int *fds, size_t n_fds) {
+        BrokerRequest request = { .action = BROKER_CALL, .stage = BROKER_STEP, .file_bytes_max = file_bytes_max };
+
+        return send_request(fd, &request, arguments, fds, n_fds);
 }
 
 int broker_receive(int fd, BrokerReply *ret) {

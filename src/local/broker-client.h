@@ -39,6 +39,8 @@ typedef enum BrokerStage {
 typedef struct BrokerRequest {
         uint32_t action, stage;
         uint32_t arguments_size; /* strings, each with a NUL */
+        uint32_t unused;
+        uint64_t file_bytes_max; /* of BROKER_STEP: no file that it writes may become larger; 0: no limit */
         char arguments[BROKER_ARGUMENTS_BYTES_MAX];
 } BrokerRequest;
 
@@ -61,5 +63,7 @@ int broker_connect(int first_fd);
 
 /* Sends one request; @fds are not closed. 0 or -errno. */
 int broker_send(int fd, BrokerAction action, BrokerStage stage, char *const *arguments, const int *fds, size_t n_fds);
+/* The same for BROKER_CALL with BROKER_STEP, which no file may outgrow that it writes: SIGXFSZ ends it then. */
+int broker_send_step(int fd, char *const *arguments, uint64_t file_bytes_max, const int *fds, size_t n_fds);
 /* Waits for the next event. 1 with *ret; 0: the broker is gone; or -errno. */
 int broker_receive(int fd, BrokerReply *ret);

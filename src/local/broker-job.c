@@ -209,8 +209,8 @@ static bool cleans_up(BrokerStage stage) {
         return stage == BROKER_CLEANUP || stage == BROKER_KEEP;
 }
 
-int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
-                    const int *fds) {
+int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments, const int *fds,
+                    uint64_t file_bytes_max) {
         _cleanup_strv_ char **argv = NULL, **environment = NULL;
 
         if (!job->directory || job->pidfd >= 0)
@@ -233,6 +233,7 @@ int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage,
                 .die_with_parent = !cleans_up(stage),
                 /* A person's shell needs the terminal, which only the foreground group can read. */
                 .own_group = stage != BROKER_STEP || !streq(arguments[0], BROKER_SHELL),
+                .file_bytes_max = file_bytes_max,
         };
         (void) unlinkat(job->directory_fd, EXIT_CODE, 0);
         r = process_spawn(&spawn, &job->pid, &job->pidfd);
@@ -292,7 +293,7 @@ static void collect(int parent_fd, const char *parent, const char *name, const B
         if (job.directory_fd >= 0 && lock_try(job.directory_fd, LOCK_EX) == 0 &&
             string_printf(&job.directory, "%s/%s", parent, name) >= 0 &&
             faccessat(job.directory_fd, RESPONSE, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 &&
-            broker_job_call(&job, &calls_for_others, BROKER_KEEP, NULL, NULL) >= 0)
+            broker_job_call(&job, &calls_for_others, BROKER_KEEP, NULL, NULL, 0) >= 0)
                 broker_job_reap(&job, &reply);
         broker_job_done(&job);
 }

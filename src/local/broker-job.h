@@ -30,9 +30,10 @@ typedef struct BrokerCalls {
  * the cache or the working copy of a project. 0; -EBADMSG: it is no job response; -EPERM: the file is not sealed; or another
  * -errno. */
 int broker_job_open(BrokerJob *job, const char *runtime_dir, int response_fd);
-/* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. 0; -EPERM: a file is not sealed; or another -errno. */
-int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments,
-                    const int *fds);
+/* Starts a stage. @fds as of BROKER_CALL; NULL: it has no output. No file that it writes becomes larger than @file_bytes_max;
+ * 0: no limit. 0; -EPERM: a file is not sealed; or another -errno. */
+int broker_job_call(BrokerJob *job, const BrokerCalls *calls, BrokerStage stage, char *const *arguments, const int *fds,
+                    uint64_t file_bytes_max);
 /* Sends @signal (SIGTERM or SIGKILL) to all processes of the stage, except to `cleanup`, which must end
  * by itself. */
 void broker_job_signal(const BrokerJob *job, int signal);

@@ -114,7 +114,7 @@ static bool clean_up(const Broker *broker, Client *client) {
         if (client->job.started && !client->cleaned) {
                 client->cleaned = true;
                 client->kill_at_usec = USEC_INFINITY;
-                if (broker_job_call(&client->job, &broker->calls, BROKER_CLEANUP, NULL, NULL) >= 0)
+                if (broker_job_call(&client->job, &broker->calls, BROKER_CLEANUP, NULL, NULL, 0) >= 0)
                         return false;
         }
         broker_job_done(&client->job);
@@ -157,7 +157,8 @@ static void serve_client(const Broker *broker, Client *client) {
                     (message.arguments[0] ||
                      (message.request.stage != BROKER_RUN && message.request.stage != BROKER_STEP)))
                         r = broker_job_call(&client->job, &broker->calls, (BrokerStage) message.request.stage,
-                                            message.arguments, message.fds);
+                                            message.arguments, message.fds,
+                                            message.request.stage == BROKER_STEP ? message.request.file_bytes_max : 0);
                 if (r < 0)
                         reply(client->fd, BROKER_DONE, r);
                 break;

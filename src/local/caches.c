@@ -133,11 +133,13 @@ static void restore(const Keeper *keeper, const Value *keys) {
                         caller_log(keeper->caller, YELLOW "There is no such cache yet" RESET);
                         continue;
                 }
-                if (files_put(keeper->caller, path, keeper->store->path) >= 0) {
-                        caller_log(keeper->caller, GREEN "Successfully extracted cache" RESET);
+                int r = files_put(keeper->caller, path, keeper->store->path);
+                if (caller_check(keeper->caller) < 0)
                         return;
-                }
-                caller_log(keeper->caller, YELLOW "Failed to extract cache" RESET);
+                caller_log(keeper->caller,
+                           r < 0 ? YELLOW "Failed to extract cache" RESET : GREEN "Successfully extracted cache" RESET);
+                if (r == 0)
+                        return;
         }
 }
 
@@ -145,7 +147,7 @@ void caches_restore(const Keeper *keeper) {
         const LocalJob *job = keeper->caller->job;
         const Value *list = cache_list(job);
 
-        for (size_t i = 0; list && i < list->n_items; i++)
+        for (size_t i = 0; list && i < list->n_items && caller_check(keeper->caller) == 0; i++)
                 if (has_policy(job, list->items[i], "pull"))
                         restore(keeper, keys_of(keeper, list->items[i], i));
 }
@@ -169,7 +171,7 @@ void caches_save(const Keeper *keeper, bool success) {
         const LocalJob *job = keeper->caller->job;
         const Value *list = cache_list(job);
 
-        for (size_t i = 0; list && i < list->n_items; i++) {
+        for (size_t i = 0; list && i < list->n_items && caller_check(keeper->caller) == 0; i++) {
                 const Value *cache = list->items[i];
                 Problem problem = { 0 };
 

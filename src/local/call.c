@@ -64,6 +64,8 @@ static int ask(Caller *caller, const Call *call, int output_fd) {
         const int fds[] = { call->stdin_fd < 0 ? null_fd : call->stdin_fd,
                             call->stdout_fd < 0 ? output_fd : call->stdout_fd, call->quiet ? null_fd : output_fd,
                             environment_fd, script_fd };
+        if (call->stage == BROKER_STEP)
+                return broker_send_step(caller->broker_fd, call->arguments, call->file_bytes_max, fds, 4);
         return broker_send(caller->broker_fd, BROKER_CALL, call->stage, call->arguments, fds,
                            call->stage == BROKER_RUN ? 5 : 4);
 }
@@ -227,4 +229,30 @@ int caller_wait(Caller *caller, int fd) {
                         return 0;
         }
         return 0;
+}
+
+int caller_check(Caller *caller) {
+        BrokerReply reply;
+
+        if (!caller)
+                return 0;
+        for (;;) {
+                struct pollfd fds[] = { { .fd = caller->broker_fd, .events = POLLIN },
+                                        { .fd = caller->cancelled > 0 ? -1 : caller->cancel_fd, .events = POLLIN } };
+
+                if (poll(fds, ELEMENTSOF(fds), 0) <= 0)
+                        break;
+                if (fds[1].revents)
+                        caller->cancelled = 1;
+                if (!fds[0].revents)
+                        continue;
+                int r = broker_receive(caller->broker_fd, &reply);
+                if (r <= 0)
+                        return r < 0 ? r : -ECONNRESET;
+                caller->cancelled = MAX(caller->cancelled, (unsigned) reply.status);
+        }
+        if (caller->cancelled > caller->ignored)
+                return -ECANCELED;
+        caller->timed_out = caller->timed_out || clock_now_usec() >= caller->deadline_usec;
+        return caller->timed_out ? -ETIME : 0;
 }

@@ -33,7 +33,7 @@ static bool link_is_inside(const char *link) {
         return link[0] != '/' && bundle_path_is_plain(link);
 }
 
-static int make_file(BundleReader *reader, int parent_fd, const char *name, mode_t mode) {
+static int make_file(Caller *caller, BundleReader *reader, int parent_fd, const char *name, mode_t mode) {
         const void *data;
         size_t size;
 
@@ -44,7 +44,10 @@ static int make_file(BundleReader *reader, int parent_fd, const char *name, mode
         if (fd < 0)
                 return -errno;
         do {
-                int r = bundle_read(reader, &data, &size);
+                int r = caller_check(caller);
+                if (r < 0)
+                        return r;
+                r = bundle_read(reader, &data, &size);
                 if (r < 0)
                         return r;
                 r = fd_write_all(fd, data, size);
@@ -55,7 +58,7 @@ static int make_file(BundleReader *reader, int parent_fd, const char *name, mode
 }
 
 /* 1: it was left out. */
-static int make(BundleReader *reader, int directory_fd, const BundleEntry *entry) {
+static int make(Caller *caller, BundleReader *reader, int directory_fd, const BundleEntry *entry) {
         const char *slash = strrchr(entry->path, '/'), *name = slash ? slash + 1 : entry->path;
 
         if (entry->type == BUNDLE_SYMLINK && !link_is_inside(entry->link))
@@ -74,13 +77,14 @@ static int make(BundleReader *reader, int directory_fd, const BundleEntry *entry
                         return 1;
                 return symlinkat(entry->link, parent_fd, name) < 0 ? -errno : 0;
         case BUNDLE_FILE:
-                return make_file(reader, parent_fd, name, entry->mode);
+                return make_file(caller, reader, parent_fd, name, entry->mode);
         default:
                 return 0;
         }
 }
 
-int bundle_to_directory(int bundle_fd, int directory_fd, size_t *ret_n_left_out, Problem *reterr_problem) {
+int bundle_to_directory(Caller *caller, int bundle_fd, int directory_fd, size_t *ret_n_left_out,
+                        Problem *reterr_problem) {
         _cleanup_bundle_reader_ BundleReader reader = { 0 };
         static BundleEntry entry;
         size_t n_left_out = 0;
@@ -89,7 +93,7 @@ int bundle_to_directory(int bundle_fd, int directory_fd, size_t *ret_n_left_out,
         if (r < 0)
                 return r;
         while ((r = bundle_next(&reader, &entry)) > 0) {
-                r = make(&reader, directory_fd, &entry);
+                r = make(caller, &reader, directory_fd, &entry);
                 if (r < 0)
                         return problem_set(reterr_problem, r, "cannot make '%s': %m", entry.path);
                 n_left_out += r > 0;

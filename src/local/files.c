@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/new-file.h"
@@ -111,6 +112,27 @@ static const char *prefix_of(const LocalJob *job, const char *glob) {
         return n > 0 ? arena_copy(job->arena, glob, n) : NULL;
 }
 
+static bool is_below(const char *path, const char *directory) {
+        const char *rest = startswith(path, directory);
+
+        return rest && (!*rest || *rest == '/');
+}
+
+/* Does one of the prefixes lead to all that @path leads to? Else those go that it makes needless: what is listed twice would
+ * count twice. */
+static bool is_covered(char **prefixes, size_t *n, const char *path) {
+        size_t kept = 0;
+
+        for (size_t i = 0; i < *n; i++)
+                if (is_below(path, prefixes[i]))
+                        return true;
+        for (size_t i = 0; i < *n; i++)
+                if (!is_below(prefixes[i], path))
+                        prefixes[kept++] = prefixes[i];
+        *n = kept;
+        return false;
+}
+
 /* The arguments of the step that lists what may be meant. */
 static char **list_arguments(const Caller *caller, const FileSelection *selection) {
         const LocalJob *job = caller->job;
@@ -127,22 +149,37 @@ static char **list_arguments(const Caller *caller, const FileSelection *selectio
                         n = begin;
                         break;
                 }
-                ARENA_APPEND(job->arena, arguments, n, (char *) prefix);
+                size_t n_prefixes = n - begin;
+                bool covered = is_covered(arguments + begin, &n_prefixes, prefix);
+                n = begin + n_prefixes;
+                if (!covered)
+                        ARENA_APPEND(job->arena, arguments, n, (char *) prefix);
         }
         ARENA_APPEND(job->arena, arguments, n, NULL);
         return arguments;
 }
 
-static int step(Caller *caller, char *const *arguments, int stdin_fd, int stdout_fd) {
+/* -EFBIG: it wrote more than @stdout_bytes_max. */
+static int step(Caller *caller, char *const *arguments, int stdin_fd, int stdout_fd, uint64_t stdout_bytes_max) {
         const Call call = { .stage = BROKER_STEP,
                             .arguments = arguments,
                             .stdin_fd = stdin_fd,
                             .stdout_fd = stdout_fd,
-                            .to_the_end = true };
+                            .to_the_end = caller->ignored > 0,
+                            .deadline_usec = caller->ignored > 0 ? caller->deadline_usec : 0,
+                            .file_bytes_max = stdout_bytes_max };
         BrokerReply reply = { 0 };
+        struct stat st;
 
         int r = caller_call(caller, &call, &reply);
-        return r < 0 ? r : reply.status != 0 ? -EIO : 0;
+        if (r < 0 || reply.status == 0)
+                return r;
+        r = caller_check(caller);
+        if (r < 0)
+                return r;
+        return stdout_bytes_max > 0 && fstat(stdout_fd, &st) >= 0 && (uint64_t) st.st_size >= stdout_bytes_max ?
+                       -EFBIG :
+                       -EIO;
 }
 
 static int rewind_fd(int fd) {
@@ -154,8 +191,32 @@ static int compare_paths(const void *a, const void *b) {
         return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* The paths of the bundle that are meant, sorted. */
-static int select_paths(const FileSelection *selection, int list_fd, char ***ret, bool *used) {
+static int refuse_size(Caller *caller) {
+        char most[FORMAT_BYTES_MAX];
+
+        caller_log(caller, "\033[31;1mERROR: the files are too large: together more than %s (--archive-max)\033[0;m",
+                   format_bytes(caller->files_bytes_max, most));
+        return -EFBIG;
+}
+
+static int list(Caller *caller, const FileSelection *selection, int list_fd) {
+        int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd, FILES_LIST_BYTES_MAX);
+
+        if (r == -EFBIG)
+                caller_log(caller, "\033[31;1mERROR: there are too many files: the list of them is too large\033[0;m");
+        return r < 0 ? r : rewind_fd(list_fd);
+}
+
+/* The size of the files says what they become, holes or not. Files may still grow until then. */
+static int pack(Caller *caller, int paths_fd, int bundle_fd) {
+        int r = step(caller, ARGV("pack", caller->job->project_dir), paths_fd, bundle_fd,
+                     caller->files_bytes_max + FILES_LIST_BYTES_MAX);
+
+        return r == -EFBIG ? refuse_size(caller) : r < 0 ? r : rewind_fd(bundle_fd);
+}
+
+/* The paths of the bundle that are meant, sorted. -EFBIG: their content has more than @left bytes. */
+static int select_paths(const FileSelection *selection, int list_fd, uint64_t left, char ***ret, bool *used) {
         _cleanup_bundle_reader_ BundleReader reader = { 0 };
         _cleanup_strv_ char **paths = NULL;
         static BundleEntry entry;
@@ -167,6 +228,9 @@ static int select_paths(const FileSelection *selection, int list_fd, char ***ret
         while ((r = bundle_next(&reader, &entry)) > 0) {
                 if (!selection_has(selection, entry.path))
                         continue;
+                if (entry.type == BUNDLE_LISTED && entry.size > left)
+                        return -EFBIG;
+                left -= entry.type == BUNDLE_LISTED ? entry.size : 0;
                 for (size_t i = 0; selection->paths && i < selection->paths->n_items; i++)
                         used[i] = used[i] || matches_part(&(Value){ .type = VALUE_LIST,
                                                                     .items = selection->paths->items + i,
@@ -216,15 +280,12 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         _cleanup_close_ int list_fd = file_open_unnamed(directory), bundle_fd = file_open_unnamed(directory);
         if (list_fd < 0 || bundle_fd < 0)
                 return list_fd < 0 ? list_fd : bundle_fd;
-        int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd);
+        int r = list(caller, selection, list_fd);
         if (r < 0)
                 return r;
-        r = rewind_fd(list_fd);
+        r = select_paths(selection, list_fd, caller->files_bytes_max, &paths, used);
         if (r < 0)
-                return r;
-        r = select_paths(selection, list_fd, &paths, used);
-        if (r < 0)
-                return r;
+                return r == -EFBIG ? refuse_size(caller) : r;
         for (size_t i = 0; i < n_globs; i++)
                 if (!used[i])
                         caller_log(
@@ -235,10 +296,7 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         _cleanup_close_ int paths_fd = write_paths(paths, ret_n);
         if (paths_fd < 0)
                 return paths_fd;
-        r = step(caller, ARGV("pack", caller->job->project_dir), paths_fd, bundle_fd);
-        if (r < 0)
-                return r;
-        r = rewind_fd(bundle_fd);
+        r = pack(caller, paths_fd, bundle_fd);
         if (r < 0)
                 return r;
         *ret_fd = TAKE_FD(bundle_fd);
@@ -246,13 +304,13 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
 }
 
 static int unpack(Caller *caller, int archive_fd, int bundle_fd, Problem *reterr_problem) {
-        int r = archive_to_bundle(archive_fd, bundle_fd, reterr_problem);
+        int r = archive_to_bundle(caller, archive_fd, bundle_fd, reterr_problem);
         if (r < 0)
                 return r;
         r = rewind_fd(bundle_fd);
         if (r < 0)
                 return r;
-        return step(caller, ARGV("unpack", caller->job->project_dir), bundle_fd, -EBADF);
+        return step(caller, ARGV("unpack", caller->job->project_dir), bundle_fd, -EBADF, 0);
 }
 
 int files_put(Caller *caller, const char *path, const char *directory) {

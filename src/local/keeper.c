@@ -103,10 +103,11 @@ int keeper_publish(const char *fresh, const char *path, const char *own) {
         return r;
 }
 
-static int write_archive(int bundle_fd, const char *fresh, ArchiveFormat format, int level, Problem *reterr_problem) {
+static int write_archive(Caller *caller, int bundle_fd, const char *fresh, ArchiveFormat format, int level,
+                         Problem *reterr_problem) {
         _cleanup_close_ int fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-        return fd < 0 ? -errno : archive_from_bundle(bundle_fd, fd, format, level, reterr_problem);
+        return fd < 0 ? -errno : archive_from_bundle(caller, bundle_fd, fd, format, level, reterr_problem);
 }
 
 int keeper_keep(const Keeper *keeper, int bundle_fd, const char *path, const char *own, ArchiveFormat format, int level,
@@ -116,7 +117,7 @@ int keeper_keep(const Keeper *keeper, int bundle_fd, const char *path, const cha
         int r = keeper_fresh(keeper->store, &fresh);
         if (r < 0)
                 return r;
-        r = write_archive(bundle_fd, fresh, format, level, reterr_problem);
+        r = write_archive(keeper->caller, bundle_fd, fresh, format, level, reterr_problem);
         if (r == 0)
                 r = keeper_publish(fresh, path, own);
         if (r < 0)

@@ -351,6 +351,13 @@ static void run_scripts(Worker *worker) {
         run_after_script(worker);
 }
 
+/* False, with why the job failed: it has been ended while files were moved. */
+static bool may_go_on(Worker *worker) {
+        worker->caller.late = false;
+        int r = caller_check(&worker->caller);
+        return r == 0 || judge(worker, r, &(BrokerReply){ 0 }, "files cannot be moved");
+}
+
 static bool download(Worker *worker) {
         const WorkerSetup *setup = worker->setup;
 
@@ -368,29 +375,33 @@ static bool download(Worker *worker) {
                         begin_section(worker, "Downloading artifacts");
                 keeper.store = from->store;
                 int r = artifacts_download(&keeper, from->job);
+                if (!may_go_on(worker))
+                        return false;
                 if (r < 0) {
                         fail(worker, FAILURE_SYSTEM, -1, "artifacts of an earlier job cannot be put in place");
                         return false;
                 }
         }
-        return worker->caller.cancelled == 0;
+        return may_go_on(worker);
 }
 
 /* Keeps caches and artifacts that are wanted after this result. */
 static void keep_files(Worker *worker) {
         bool success = worker->failure == FAILURE_NONE;
 
+        worker->caller.ignored = worker->caller.cancelled;
         if (caches_any(&worker->job)) {
                 begin_section(worker, success ? "Saving cache for successful job" : "Saving cache for failed job");
                 caches_save(&worker->keeper, success);
         }
-        if (!map_get_set(worker->job.job->config, "artifacts"))
+        if (!may_go_on(worker) || !map_get_set(worker->job.job->config, "artifacts"))
                 return;
         begin_section(worker,
                       success ? "Uploading artifacts for successful job" : "Uploading artifacts for failed job");
         int r = artifacts_upload(&worker->keeper, success);
-        if (r < 0)
-                fail(worker, FAILURE_SYSTEM, -1, "the artifacts cannot be kept");
+        if (r < 0 && may_go_on(worker))
+                fail(worker, FAILURE_SYSTEM, -1,
+                     r == -EFBIG ? "the artifacts are too large" : "the artifacts cannot be kept");
 }
 
 static void run_stages(Worker *worker) {
@@ -459,7 +470,9 @@ void worker_run(const WorkerSetup *setup) {
 
         worker = (Worker){ .setup = setup,
                            .exit_code = 0,
-                           .caller = { .events_fd = setup->events_fd, .cancel_fd = setup->cancel_fd } };
+                           .caller = { .events_fd = setup->events_fd,
+                                       .cancel_fd = setup->cancel_fd,
+                                       .files_bytes_max = setup->files_bytes_max } };
         worker.keeper = (Keeper){ .caller = &worker.caller,
                                   .store = setup->store,
                                   .top = setup->top,

@@ -26,6 +26,7 @@ typedef struct WorkerSetup {
         const SourcesMaker *sources; /* or NULL: there are none */
         const char *top;             /* of the working copy */
         const char *artifacts;       /* a directory that they are copied to; or NULL */
+        uint64_t files_bytes_max;    /* of the artifacts, and of each cache */
         bool has_commit;             /* and a repository is with them */
         bool committed;              /* the sources are those of the commit */
         bool shell;                  /* a shell for a person instead of the script; its output goes past events */

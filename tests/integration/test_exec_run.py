@@ -452,6 +452,26 @@ def test_artifacts_out(place: Site) -> None:
     assert all(path.lstat().st_uid == USER for path in target.rglob("*"))
 
 
+def test_too_large(place: Site) -> None:
+    """Holes count: nothing is read of them, the job fails with the artifacts, not with the cache, and no file is left."""
+    copy = Copy(place, "too-large")
+    copy.write(gitlab_ci="default:\n  before_script: [truncate -s 10T a, mkdir -p b, truncate -s 600K b/c, truncate -s 600K b/d]\n"
+                         "sparse: {script: ['true'], artifacts: {paths: [a]}}\n"
+                         "together: {script: ['true'], artifacts: {paths: [b/c, b]}}\n"
+                         "single: {script: ['true'], artifacts: {paths: [b/c, b/c]}}\n"
+                         "kept: {script: ['true'], cache: {paths: [a]}}\n")
+    done = copy.run("--archive-max", "1")
+    assert done.returncode == 1, done
+    for job in ("sparse", "together", "kept"):
+        assert any("the files are too large: together more than 1.0M" in line for line in log_of(job, done.stdout)), done
+    for job in ("sparse", "together"):
+        assert "Job failed: the artifacts are too large" in log_of(job, done.stdout), done
+    for job in ("single", "kept"):
+        assert re.search(f"^{job} +test +passed ", done.stdout, re.MULTILINE), done
+    (store,) = copy.home.glob(".local/state/nspawn-runner/exec/*")
+    assert [len(os.listdir(store / name)) for name in ("caches", "artifacts", "runs")] == [0, 1, 0], done
+
+
 def wait_for(process: subprocess.Popen, text: str) -> str:
     """Its output, up to a line that contains the text."""
     seen = ""

@@ -2,8 +2,10 @@
 #include "unit.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
@@ -126,8 +128,32 @@ static int client_of_files(int first_fd) {
         return poll(&writer, 1, -1) == 1 ? 0 : 2;
 }
 
+/* A step writes no larger file than its caller allows. */
+static int client_of_limited(int first_fd) {
+        int fd = broker_connect(first_fd), file = memfd_create("file", MFD_CLOEXEC);
+        int response = memfd_new_sealed("response", RESPONSE, strlen(RESPONSE));
+        int variables = memfd_new_sealed("variables", "", 0);
+        const int fds[] = { file, file, file, variables };
+        static const uint64_t limits[] = { 1000, 0 };
+        BrokerReply reply;
+        struct stat st;
+
+        if (open_with(fd, response) != 0)
+                return 1;
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
+                if (ftruncate(file, 0) < 0 || lseek(file, 0, SEEK_SET) < 0 ||
+                    broker_send_step(fd, ARGV("pack"), limits[i], fds, 4) < 0 || broker_receive(fd, &reply) != 1)
+                        return 2;
+                if (reply.status != (limits[i] > 0 ? 128 + SIGXFSZ : 0))
+                        return 3;
+                if (fstat(file, &st) < 0 || st.st_size != (limits[i] > 0 ? (off_t) limits[i] : 100000))
+                        return 4;
+        }
+        return 0;
+}
+
 /* Serves one process, whose exit status tells what it found. */
-static void test_client(void **state, int (*client)(int first_fd)) {
+static void test_client(void **state, int (*client)(int first_fd), char *const *command) {
         int pair[2], status, n = count_descriptors(0);
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
@@ -141,7 +167,7 @@ static void test_client(void **state, int (*client)(int first_fd)) {
         _cleanup_close_ int pidfd = pidfd_open_cloexec(pid);
         const BrokerSetup setup = {
                 .runtime_dir = *state,
-                .command = ARGV("true"),
+                .command = command,
                 .first_fd = pair[0],
                 .child_pidfd = pidfd,
                 .signal_fd = -EBADF,
@@ -156,20 +182,25 @@ static void test_client(void **state, int (*client)(int first_fd)) {
 }
 
 static void test_too_many(void **state) {
-        test_client(state, client_of_too_many);
+        test_client(state, client_of_too_many, ARGV("true"));
 }
 
 static void test_unsealed(void **state) {
-        test_client(state, client_of_unsealed);
+        test_client(state, client_of_unsealed, ARGV("true"));
 }
 
 static void test_files(void **state) {
-        test_client(state, client_of_files);
+        test_client(state, client_of_files, ARGV("true"));
+}
+
+static void test_limited(void **state) {
+        test_client(state, client_of_limited, ARGV("sh", "-c", "exec head -c 100000 /dev/zero"));
 }
 
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_too_many, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_unsealed, setup_directory, teardown_directory),
         cmocka_unit_test_setup_teardown(test_files, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_limited, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests);
