@@ -11,6 +11,7 @@ typedef struct InodeEntry InodeEntry;
 typedef struct InodeTable {
         InodeEntry **entries; /* a hash table with chains */
         size_t n, allocated;
+        size_t max; /* how many tree_walk() adds; 0: TREE_COUNTED_MAX */
 } InodeTable;
 
 void inode_table_done(InodeTable *table);

@@ -32,27 +32,13 @@ typedef struct Sum {
 } Sum;
 
 void usage_done(Usage *usage) {
-        free(usage->shared);
+        extent_set_done(&usage->shared);
         inode_table_done(&usage->counted);
         *usage = (Usage){ 0 };
 }
 
-static int add_shared(Usage *usage, uint64_t start, uint64_t length) {
-        if (usage->n_shared == usage->allocated) {
-                size_t allocated = MAX(usage->allocated * 2, (size_t) 1024);
-                UsageExtent *shared = reallocarray(usage->shared, allocated, sizeof(*shared));
-
-                if (!shared)
-                        return -ENOMEM;
-                usage->shared = shared;
-                usage->allocated = allocated;
-        }
-        usage->shared[usage->n_shared++] = (UsageExtent){ start, start + length };
-        return 0;
-}
-
 /* Adds the shared extents of a file. Returns 0 with their size, or -ENOMEM. Extents that the file system does not tell
- * about count as not shared. */
+ * about, or that are too many, count as not shared. */
 static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
         union {
                 struct fiemap map;
@@ -75,9 +61,10 @@ static int add_extents(Usage *usage, int fd, uint64_t *ret_bytes) {
 
                         from = extent->fe_logical + extent->fe_length;
                         if (extent->fe_flags & FIEMAP_EXTENT_SHARED) {
-                                if (add_shared(usage, extent->fe_physical, extent->fe_length) < 0)
-                                        return -ENOMEM;
-                                *ret_bytes += extent->fe_length;
+                                int r = extent_set_add(&usage->shared, extent->fe_physical, extent->fe_length);
+                                if (r < 0)
+                                        return r;
+                                *ret_bytes += r > 0 ? extent->fe_length : 0;
                         }
                         if (extent->fe_flags & FIEMAP_EXTENT_LAST)
                                 return 0;
@@ -103,7 +90,9 @@ static int add_entry(int dir_fd, const char *name, const struct stat *st, size_t
 
         if (++sum->ticks % DEADLINE_TICKS == 0 && clock_now_usec() >= sum->deadline)
                 return -ETIME;
-        if (sum->shares_data && S_ISREG(st->st_mode) && bytes > 0 &&
+        /* Of a file that comes with each of its links (tree/walk.h), nobody knows how much of a part is shared. */
+        bool whole = st->st_nlink <= 1 || inode_table_find(&sum->usage->counted, st);
+        if (sum->shares_data && S_ISREG(st->st_mode) && bytes > 0 && whole &&
             add_file_extents(sum->usage, dir_fd, name, &shared_bytes) < 0)
                 return -ENOMEM;
         /* The sizes of compressed extents are those of the uncompressed data. */
@@ -129,23 +118,6 @@ int usage_add(Usage *usage, int tree_fd, uint64_t deadline, UsageOfTree *ret) {
         return r;
 }
 
-static int compare_extents(const void *a, const void *b) {
-        const UsageExtent *x = a, *y = b;
-
-        return x->start < y->start ? -1 : x->start > y->start;
-}
-
 uint64_t usage_total(Usage *usage) {
-        uint64_t total = usage->bytes, end = 0;
-
-        SORT(usage->shared, usage->n_shared, compare_extents);
-        for (size_t i = 0; i < usage->n_shared; i++) {
-                const UsageExtent *extent = usage->shared + i;
-
-                if (extent->end <= end)
-                        continue;
-                total += extent->end - MAX(extent->start, end);
-                end = extent->end;
-        }
-        return total;
+        return usage->bytes + extent_set_bytes(&usage->shared);
 }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #pragma once
 
+#include "tree/extent-set.h"
 #include "tree/inode-table.h"
 
 /* Adds up what several trees occupy together. Shared data counts once: extents that the file system knows to be shared
- * (snapshots and copies on btrfs, copies on XFS), and files with several links. */
-
-typedef struct UsageExtent {
-        uint64_t start, end; /* on disk, in bytes */
-} UsageExtent;
+ * (snapshots and copies on btrfs, copies on XFS), and files with several links. Where there are too many to know each, it
+ * counts too much rather than too little: extents as not shared, and links as tree_walk() does. */
 
 typedef struct Usage {
-        uint64_t bytes;      /* of data that is not shared */
-        UsageExtent *shared; /* shared data, in no order */
-        size_t n_shared, allocated;
+        uint64_t bytes;     /* of data that is not shared */
+        ExtentSet shared;   /* shared data */
         InodeTable counted; /* files with several links */
 } Usage;
 
@@ -31,5 +28,5 @@ typedef struct UsageOfTree {
  * (clock_deadline()); or another -errno. */
 int usage_add(Usage *usage, int tree_fd, uint64_t deadline, UsageOfTree *ret);
 
-/* Returns the bytes that all trees occupy together. Reorders @usage->shared. */
+/* Returns the bytes that all trees occupy together. */
 uint64_t usage_total(Usage *usage);

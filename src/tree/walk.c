@@ -156,10 +156,20 @@ static int go_up(Walk *walk) {
         return r == -ESTALE ? 0 : r;
 }
 
+/* Nobody knows which links of the file were there already. */
+static int visit_part(Walk *walk, int dir_fd, const char *name, const struct stat *st) {
+        struct stat part = *st;
+
+        part.st_blocks = (blkcnt_t) (((uint64_t) st->st_blocks + st->st_nlink - 1) / st->st_nlink);
+        return walk->visit(dir_fd, name, &part, walk->n, walk->userdata);
+}
+
 static int visit_file(Walk *walk, int dir_fd, const char *name, const struct stat *st) {
         if (st->st_nlink > 1) {
                 if (inode_table_find(walk->counted, st))
                         return 0;
+                if (walk->counted->n >= (walk->counted->max > 0 ? walk->counted->max : TREE_COUNTED_MAX))
+                        return visit_part(walk, dir_fd, name, st);
                 int r = inode_table_add(walk->counted, st, "");
                 if (r < 0)
                         return r;

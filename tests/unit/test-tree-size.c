@@ -7,6 +7,7 @@
 #include "base/string.h"
 #include "descriptors.h"
 #include "files.h"
+#include "tree/extent-set.h"
 #include "tree/size.h"
 #include "tree/usage.h"
 #include "tree/walk.h"
@@ -19,6 +20,13 @@
 #define SIBLINGS 4
 /* How many there are in that many levels from the top. */
 #define SIBLINGS_IN(depth) (((depth) + SIBLINGS_EVERY - 1) / SIBLINGS_EVERY * SIBLINGS)
+
+/* Some file systems take no room before. */
+static int sync_file(int dir_fd, const char *name) {
+        _cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fsync(fd) < 0 ? -errno : 0;
+}
 
 /* Half of them. */
 static void make_siblings(int fd, unsigned level, unsigned from) {
@@ -116,6 +124,72 @@ static void test_deadline(void **state) {
         assert_true(tree.bytes == all);
 }
 
+enum { LINKED = 20, LINKS = 3, KNOWN = 5 };
+
+/* Files of 4 KiB, each with LINKS names. Returns the bytes of all, with @fd. */
+static uint64_t make_linked(int fd) {
+        _cleanup_free_ char *data = calloc(1, 4097);
+        struct stat st;
+
+        assert_true(data && fstat(fd, &st) == 0);
+        uint64_t bytes = (uint64_t) st.st_blocks * 512;
+        memset(data, 'x', 4096);
+        for (unsigned i = 0; i < LINKED; i++) {
+                char name[32], link[32];
+
+                snprintf(name, sizeof(name), "%u", i);
+                make_file(fd, name, data, 0600);
+                for (unsigned k = 1; k < LINKS; k++) {
+                        snprintf(link, sizeof(link), "%u-%u", i, k);
+                        assert_int_equal(linkat(fd, name, fd, link, 0), 0);
+                }
+                assert_int_equal(sync_file(fd, name), 0);
+                assert_int_equal(fstatat(fd, name, &st, 0), 0);
+                bytes += (uint64_t) st.st_blocks * 512;
+        }
+        return bytes;
+}
+
+/* Of more files with several links than may be known, each link counts for its part, and the table does not grow. */
+static void test_many_links(void **state) {
+        const uint64_t rounded = (LINKED - KNOWN) * LINKS * 512;
+        static const size_t limits[] = { 0, LINKED, KNOWN };
+
+        _cleanup_close_ int fd = open_directory(state);
+        const uint64_t all = make_linked(fd);
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
+                _cleanup_usage_ Usage usage = { .counted = { .max = limits[i] } };
+                bool few = limits[i] == KNOWN;
+                UsageOfTree tree = { 0 };
+
+                assert_int_equal(usage_add(&usage, fd, USEC_INFINITY, &tree), 0);
+                assert_row(tree.bytes >= all && tree.bytes <= all + (few ? rounded : 0), i, "bytes");
+                assert_row(tree.own_bytes == tree.bytes && usage_total(&usage) == tree.bytes, i, "own");
+                assert_row(usage.counted.n == (few ? KNOWN : LINKED), i, "known");
+        }
+}
+
+/* The same extents take no more room, and those beyond the limit none. */
+static void test_extents(_unused_ void **state) {
+        enum { MAX_EXTENTS = 8 };
+        ExtentSet set = { .max = MAX_EXTENTS };
+
+        for (unsigned i = 0; i < 100; i++) {
+                assert_int_equal(extent_set_add(&set, 4096 * (i % 3), 1000), 1);
+                assert_true(set.n <= MAX_EXTENTS);
+        }
+        assert_int_equal(extent_set_bytes(&set), 3000);
+        assert_int_equal(extent_set_add(&set, 500, 1000), 1); /* a part is known */
+        assert_int_equal(extent_set_add(&set, 1500, 500), 1); /* it touches */
+        assert_int_equal(extent_set_bytes(&set), 4000);
+        assert_int_equal(set.n, 3);
+        for (uint64_t i = 0; i < 100; i++)
+                assert_int_equal(extent_set_add(&set, 1000000 + 4096 * i, 1), i < MAX_EXTENTS - 3);
+        assert_int_equal(set.n, MAX_EXTENTS);
+        assert_int_equal(extent_set_bytes(&set), 4000 + MAX_EXTENTS - 3);
+        extent_set_done(&set);
+}
+
 /* How a tree changes while somebody walks through it. */
 typedef struct Change {
         int top_fd;
@@ -194,8 +268,7 @@ static void test_changed(void **state) {
 
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, setup_directory, teardown_directory)
 static const struct CMUnitTest tests[] = {
-        WITH_DIRECTORY(test_deep),
-        WITH_DIRECTORY(test_deadline),
-        WITH_DIRECTORY(test_changed),
+        WITH_DIRECTORY(test_deep),       WITH_DIRECTORY(test_deadline),  WITH_DIRECTORY(test_changed),
+        WITH_DIRECTORY(test_many_links), cmocka_unit_test(test_extents),
 };
 UNIT_FILE(tests);
