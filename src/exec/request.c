@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/string.h"
 #include "exec/variables.h"
-#include "local/files.h"
+#include "local/call.h"
 #include "pipeline/problem.h"
 #include "project/predefined.h"
 

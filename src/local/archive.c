@@ -150,6 +150,9 @@ int archive_from_bundle(Caller *caller, int bundle_fd, int archive_fd, ArchiveFo
         r = bundle_reader_init(&reader, bundle_fd);
         if (r < 0)
                 return r;
+        /* The names are in memory until the archive ends. */
+        reader.entries_left = caller->files_max;
+        reader.names_left = FILES_LIST_BYTES_MAX;
         _cleanup_(free_writer) struct archive *archive = lib.archive_write_new();
         _cleanup_(free_entry) struct archive_entry *target = lib.archive_entry_new();
         if (!archive || !target)

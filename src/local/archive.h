@@ -20,6 +20,7 @@ int archive_from_bundle(Caller *caller, int bundle_fd, int archive_fd, ArchiveFo
 int archive_to_bundle(Caller *caller, int archive_fd, int bundle_fd, Problem *reterr_problem);
 
 /* Makes the files of bundle @bundle_fd below directory @directory_fd, as the user we are. Symlinks that lead outside, or could,
- * are left out, and none is followed. *ret_n_left_out (may be NULL) says how many. 0; or -errno with @reterr_problem. */
+ * are left out, and none is followed. -EFBIG: there are more than @caller allows, of which some
+ * were made. *ret_n_left_out (may be NULL) says how many. 0; or -errno with @reterr_problem. */
 int bundle_to_directory(Caller *caller, int bundle_fd, int directory_fd, size_t *ret_n_left_out,
                         Problem *reterr_problem);

@@ -5,6 +5,13 @@
 #include "local/event.h"
 #include "local/job.h"
 
+/* What is allowed by default of each of a job's caches, and of its artifacts: bytes of content, which a mistake fills a disk
+ * with, and how many files and how many directories. */
+#define FILES_BYTES_MAX (UINT64_C(5) * 1024 * 1024 * 1024)
+#define FILES_MAX ((size_t) 2 * 1024 * 1024)
+/* Of the list of files, with their paths and some more: it is in memory, too, and so are the names in an archive. */
+#define FILES_LIST_BYTES_MAX (UINT64_C(256) * 1024 * 1024)
+
 /* Calls of the driver's stages for one job, through the broker, with their output as lines of the job's log. */
 typedef struct Caller {
         int broker_fd; /* the job's own connection */
@@ -16,6 +23,7 @@ typedef struct Caller {
         bool timed_out;
         uint64_t deadline_usec;   /* of calls that may be cancelled */
         uint64_t files_bytes_max; /* of caches and artifacts, of each before it is an archive */
+        size_t files_max;         /* how many files, and how many directories, each may have */
         bool late;                /* the last call's own time was up before it had ended */
         char error[480];          /* the first error that the last call reported; "": none */
 } Caller;

@@ -13,15 +13,33 @@
 #include "local/archive.h"
 #include "wire/bundle.h"
 
+typedef struct Extraction {
+        Caller *caller;
+        BundleReader reader;
+        int directory_fd;
+        size_t n_directories; /* that were made */
+} Extraction;
+
+/* Makes a directory unless it is there: a path of few bytes can have thousands. 0; -EFBIG: there are too many; or another
+ * -errno. */
+static int make_directory(Extraction *extraction, int dir_fd, const char *name) {
+        if (mkdirat(dir_fd, name, 0777) < 0)
+                return errno == EEXIST ? 0 : -errno;
+        if (++extraction->n_directories > extraction->caller->files_max)
+                return -EFBIG;
+        return caller_check(extraction->caller);
+}
+
 /* The directory that @path is in, which is made. */
-static int open_parent(int directory_fd, const char *path) {
-        int fd = fd_duplicate(directory_fd);
+static int open_parent(Extraction *extraction, const char *path) {
+        int fd = fd_duplicate(extraction->directory_fd);
         char part[BUNDLE_PATH_MAX + 1];
 
         for (const char *slash; fd >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
                 memcpy(part, path, (size_t) (slash - path));
                 part[slash - path] = 0;
-                int next = open_directory_at(fd, part, true, 0777);
+                int r = make_directory(extraction, fd, part);
+                int next = r < 0 ? r : open_directory_at(fd, part, false, 0);
                 close(fd);
                 fd = next;
         }
@@ -33,7 +51,7 @@ static bool link_is_inside(const char *link) {
         return link[0] != '/' && bundle_path_is_plain(link);
 }
 
-static int make_file(Caller *caller, BundleReader *reader, int parent_fd, const char *name, mode_t mode) {
+static int make_file(Extraction *extraction, int parent_fd, const char *name, mode_t mode) {
         const void *data;
         size_t size;
 
@@ -44,10 +62,10 @@ static int make_file(Caller *caller, BundleReader *reader, int parent_fd, const 
         if (fd < 0)
                 return -errno;
         do {
-                int r = caller_check(caller);
+                int r = caller_check(extraction->caller);
                 if (r < 0)
                         return r;
-                r = bundle_read(reader, &data, &size);
+                r = bundle_read(&extraction->reader, &data, &size);
                 if (r < 0)
                         return r;
                 r = fd_write_all(fd, data, size);
@@ -58,12 +76,12 @@ static int make_file(Caller *caller, BundleReader *reader, int parent_fd, const 
 }
 
 /* 1: it was left out. */
-static int make(Caller *caller, BundleReader *reader, int directory_fd, const BundleEntry *entry) {
+static int make(Extraction *extraction, const BundleEntry *entry) {
         const char *slash = strrchr(entry->path, '/'), *name = slash ? slash + 1 : entry->path;
 
         if (entry->type == BUNDLE_SYMLINK && !link_is_inside(entry->link))
                 return 1;
-        _cleanup_close_ int parent_fd = open_parent(directory_fd, entry->path);
+        _cleanup_close_ int parent_fd = open_parent(extraction, entry->path);
         /* A symlink is where a directory should be. */
         if (parent_fd == -ELOOP || parent_fd == -ENOTDIR)
                 return 1;
@@ -71,34 +89,45 @@ static int make(Caller *caller, BundleReader *reader, int directory_fd, const Bu
                 return parent_fd;
         switch (entry->type) {
         case BUNDLE_DIRECTORY:
-                return mkdirat(parent_fd, name, 0777) < 0 && errno != EEXIST ? -errno : 0;
+                return make_directory(extraction, parent_fd, name);
         case BUNDLE_SYMLINK:
                 if (unlinkat(parent_fd, name, 0) < 0 && errno != ENOENT)
                         return 1;
                 return symlinkat(entry->link, parent_fd, name) < 0 ? -errno : 0;
         case BUNDLE_FILE:
-                return make_file(caller, reader, parent_fd, name, entry->mode);
+                return make_file(extraction, parent_fd, name, entry->mode);
         default:
                 return 0;
         }
 }
 
-int bundle_to_directory(Caller *caller, int bundle_fd, int directory_fd, size_t *ret_n_left_out,
-                        Problem *reterr_problem) {
-        _cleanup_bundle_reader_ BundleReader reader = { 0 };
+/* All but what is left out: *ret_n_left_out. */
+static int make_all(Extraction *extraction, size_t *ret_n_left_out, Problem *reterr_problem) {
         static BundleEntry entry;
         size_t n_left_out = 0;
+        int r;
 
-        int r = bundle_reader_init(&reader, bundle_fd);
-        if (r < 0)
-                return r;
-        while ((r = bundle_next(&reader, &entry)) > 0) {
-                r = make(caller, &reader, directory_fd, &entry);
+        while ((r = bundle_next(&extraction->reader, &entry)) > 0) {
+                r = make(extraction, &entry);
                 if (r < 0)
                         return problem_set(reterr_problem, r, "cannot make '%s': %m", entry.path);
                 n_left_out += r > 0;
         }
-        if (ret_n_left_out)
-                *ret_n_left_out = n_left_out;
+        *ret_n_left_out = n_left_out;
+        return r;
+}
+
+int bundle_to_directory(Caller *caller, int bundle_fd, int directory_fd, size_t *ret_n_left_out,
+                        Problem *reterr_problem) {
+        Extraction extraction = { .caller = caller, .directory_fd = directory_fd };
+        size_t n;
+
+        int r = bundle_reader_init(&extraction.reader, bundle_fd);
+        if (r < 0)
+                return r;
+        extraction.reader.entries_left = caller->files_max;
+        extraction.reader.names_left = FILES_LIST_BYTES_MAX;
+        r = make_all(&extraction, ret_n_left_out ? ret_n_left_out : &n, reterr_problem);
+        bundle_reader_done(&extraction.reader);
         return r;
 }

@@ -199,12 +199,15 @@ static int refuse_size(Caller *caller) {
         return -EFBIG;
 }
 
+static int refuse_number(Caller *caller) {
+        caller_log(caller, "\033[31;1mERROR: there are too many files: the list of them is too large\033[0;m");
+        return -EFBIG;
+}
+
 static int list(Caller *caller, const FileSelection *selection, int list_fd) {
         int r = step(caller, list_arguments(caller, selection), -EBADF, list_fd, FILES_LIST_BYTES_MAX);
 
-        if (r == -EFBIG)
-                caller_log(caller, "\033[31;1mERROR: there are too many files: the list of them is too large\033[0;m");
-        return r < 0 ? r : rewind_fd(list_fd);
+        return r == -EFBIG ? refuse_number(caller) : r < 0 ? r : rewind_fd(list_fd);
 }
 
 /* The size of the files says what they become, holes or not. Files may still grow until then. */
@@ -215,12 +218,13 @@ static int pack(Caller *caller, int paths_fd, int bundle_fd) {
         return r == -EFBIG ? refuse_size(caller) : r < 0 ? r : rewind_fd(bundle_fd);
 }
 
-/* The paths of the bundle that are meant, sorted. -EFBIG: their content has more than @left bytes. */
-static int select_paths(const FileSelection *selection, int list_fd, uint64_t left, char ***ret, bool *used) {
+/* The paths of the bundle that are meant, sorted. -EFBIG: their content is too large; -E2BIG: they are too many. */
+static int select_paths(const Caller *caller, const FileSelection *selection, int list_fd, char ***ret, bool *used) {
         _cleanup_bundle_reader_ BundleReader reader = { 0 };
         _cleanup_strv_ char **paths = NULL;
         static BundleEntry entry;
         size_t n = 0, allocated = 0;
+        uint64_t left = caller->files_bytes_max;
 
         int r = bundle_reader_init(&reader, list_fd);
         if (r < 0)
@@ -230,6 +234,8 @@ static int select_paths(const FileSelection *selection, int list_fd, uint64_t le
                         continue;
                 if (entry.type == BUNDLE_LISTED && entry.size > left)
                         return -EFBIG;
+                if (n == caller->files_max)
+                        return -E2BIG;
                 left -= entry.type == BUNDLE_LISTED ? entry.size : 0;
                 for (size_t i = 0; selection->paths && i < selection->paths->n_items; i++)
                         used[i] = used[i] || matches_part(&(Value){ .type = VALUE_LIST,
@@ -283,9 +289,9 @@ int files_take(Caller *caller, const FileSelection *selection, const char *direc
         int r = list(caller, selection, list_fd);
         if (r < 0)
                 return r;
-        r = select_paths(selection, list_fd, caller->files_bytes_max, &paths, used);
+        r = select_paths(caller, selection, list_fd, &paths, used);
         if (r < 0)
-                return r == -EFBIG ? refuse_size(caller) : r;
+                return r == -EFBIG ? refuse_size(caller) : r == -E2BIG ? refuse_number(caller) : r;
         for (size_t i = 0; i < n_globs; i++)
                 if (!used[i])
                         caller_log(

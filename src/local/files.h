@@ -5,11 +5,6 @@
 
 /* Files of a job, out of its container and into it. */
 
-/* What is allowed by default of each of a job's caches and of its artifacts: no host runs full by a mistake. */
-#define FILES_BYTES_MAX (UINT64_C(5) * 1024 * 1024 * 1024)
-/* Of the list of what may be meant: paths and some more. It is in memory, too. */
-#define FILES_LIST_BYTES_MAX (UINT64_C(256) * 1024 * 1024)
-
 /* Which files of the project are meant, as caches and artifacts say it. The lists are of texts, expanded. */
 typedef struct FileSelection {
         const Value *paths, *exclude; /* globs; or NULL */
@@ -30,8 +25,8 @@ const Value *selection_globs(Caller *caller, const Value *map, const char *key);
 
 /* Takes those files out: *ret_fd is a bundle (wire/bundle.h) without a name in @directory, at its beginning, and *ret_n how
  * many files and directories it has. What matches nothing is said in the log. 0; -EFBIG, with the reason in the log: their
- * content has more than @caller->files_bytes_max, whatever part of it are holes, or their list more than FILES_LIST_BYTES_MAX;
- * what caller_check() returns when the job is to end; or another -errno. */
+ * content is larger than @caller allows, whatever part of it are holes, or they are too many, or the list of all that may be
+ * meant is too long; what caller_check() returns when the job is to end; or another -errno. */
 int files_take(Caller *caller, const FileSelection *selection, const char *directory, int *ret_fd, size_t *ret_n);
 
 /* Puts the files of an archive at @path into the project; @directory is for a file without a name. 0; -ENOENT: there is no such

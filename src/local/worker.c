@@ -472,7 +472,8 @@ void worker_run(const WorkerSetup *setup) {
                            .exit_code = 0,
                            .caller = { .events_fd = setup->events_fd,
                                        .cancel_fd = setup->cancel_fd,
-                                       .files_bytes_max = setup->files_bytes_max } };
+                                       .files_bytes_max = setup->files_bytes_max,
+                                       .files_max = FILES_MAX } };
         worker.keeper = (Keeper){ .caller = &worker.caller,
                                   .store = setup->store,
                                   .top = setup->top,

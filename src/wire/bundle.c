@@ -115,7 +115,9 @@ int bundle_finish(BundleWriter *writer) {
 }
 
 int bundle_reader_init(BundleReader *reader, int fd) {
-        *reader = (BundleReader){ .fd = fd, .buffer = malloc(BUNDLE_BUFFER_BYTES) };
+        *reader = (BundleReader){
+                .fd = fd, .buffer = malloc(BUNDLE_BUFFER_BYTES), .entries_left = UINT64_MAX, .names_left = UINT64_MAX
+        };
         return reader->buffer ? 0 : -ENOMEM;
 }
 
@@ -177,6 +179,16 @@ static int take_text(BundleReader *reader, char ret[static BUNDLE_PATH_MAX + 1],
         return strlen(ret) == size ? 0 : -EBADMSG;
 }
 
+static int count(BundleReader *reader, const Header *header) {
+        uint64_t size = sizeof(*header) + (uint64_t) header->path_size + header->link_size;
+
+        if (reader->entries_left == 0 || reader->names_left < size)
+                return -EFBIG;
+        reader->entries_left--;
+        reader->names_left -= size;
+        return 0;
+}
+
 int bundle_next(BundleReader *reader, BundleEntry *ret) {
         const void *data;
         Header header;
@@ -194,6 +206,9 @@ int bundle_next(BundleReader *reader, BundleEntry *ret) {
                 return -EBADMSG;
         if (header.type == BUNDLE_END)
                 return 0;
+        r = count(reader, &header);
+        if (r < 0)
+                return r;
         r = take_text(reader, ret->path, header.path_size);
         if (r < 0)
                 return r;

@@ -60,6 +60,8 @@ typedef struct BundleReader {
         char *buffer;
         size_t offset, size;
         uint64_t left; /* of the present entry's content */
+        /* How many entries may come, and how many bytes with their paths: without limit unless the caller sets one. */
+        uint64_t entries_left, names_left;
 } BundleReader;
 
 /* Begins to read from @fd, which stays the caller's. 0, after which bundle_reader_done() must be called; or -ENOMEM. */
@@ -68,7 +70,7 @@ void bundle_reader_done(BundleReader *reader);
 #define _cleanup_bundle_reader_ _cleanup_(bundle_reader_done)
 
 /* Reads the next entry, and skips the rest of the last one's content. 1; 0 at the end; -EBADMSG: the data is no bundle,
- * or ends too early; or another -errno. */
+ * or ends too early; -EFBIG: more entries or names came than may; or another -errno. */
 int bundle_next(BundleReader *reader, BundleEntry *ret);
 /* Reads some of the present entry's content. *ret_data is valid until the next call. 0, with *ret_size 0 at the
  * content's end; or -errno. */

@@ -77,6 +77,30 @@ static void test_round_trip(_unused_ void **state) {
         }
 }
 
+/* The reader may say how much is too much. */
+static void test_limits(_unused_ void **state) {
+        static const struct {
+                uint64_t entries, names;
+                unsigned n; /* how many come */
+        } table[] = { { 2, UINT64_MAX, 2 }, { 1, UINT64_MAX, 1 }, { 0, UINT64_MAX, 0 }, { 2, 80, 1 }, { 2, 10, 0 } };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_bundle_reader_ BundleReader reader = { 0 };
+                BundleEntry entry;
+                unsigned n = 0;
+                int r, fd = bundle("content", 7);
+
+                assert_int_equal(bundle_reader_init(&reader, fd), 0);
+                reader.entries_left = table[i].entries;
+                reader.names_left = table[i].names;
+                while ((r = bundle_next(&reader, &entry)) > 0)
+                        n++;
+                assert_int_equal(n, table[i].n);
+                assert_int_equal(r, n < 2 ? -EFBIG : 0);
+                close(fd);
+        }
+}
+
 /* What is cut off anywhere, or is something else, is refused. */
 static void test_hostile(_unused_ void **state) {
         int whole = bundle("content", 7);
@@ -117,6 +141,7 @@ static void test_hostile(_unused_ void **state) {
 static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_hostile),
 };
 UNIT_FILE(tests);

@@ -3,6 +3,7 @@
 #include "files.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "base/string.h"
+#include "local/archive.h"
 #include "local/files.h"
 #include "wire/bundle.h"
 
@@ -145,6 +147,7 @@ typedef struct Taking {
         bool hangs;                /* it goes on until somebody signals */
         const char *paths[3];
         bool wanted_before, wanted, late; /* the end of the job */
+        size_t files_max;                 /* 0: as many as there are */
         /* What comes of it. */
         int result;
         int n_calls;
@@ -253,6 +256,7 @@ static void take(void **state, const Taking *taking, size_t i) {
                 .ignored = taking->wanted_before,
                 .deadline_usec = taking->late ? 1 : USEC_INFINITY,
                 .files_bytes_max = BYTES_MAX,
+                .files_max = taking->files_max > 0 ? taking->files_max : 2,
         };
 
         int r = files_take(&caller, &selection, *state, &bundle_fd, &n);
@@ -273,6 +277,7 @@ static void test_limits(void **state) {
                 { .what = "holes", .sizes = { 1, UINT64_MAX }, .result = -EFBIG, .n_calls = 1 },
                 { .what = "a list without end", .list_full = true, .result = -EFBIG, .n_calls = 1 },
                 { .what = "files that grow", .sizes = { 1, 1 }, .pack_full = true, .result = -EFBIG, .n_calls = 2 },
+                { .what = "too many", .sizes = { 1, 1 }, .files_max = 1, .result = -EFBIG, .n_calls = 1 },
                 { .what = "cancelled", .hangs = true, .wanted = true, .result = -ECANCELED, .n_calls = 1 },
                 { .what = "no time left", .hangs = true, .late = true, .result = -ETIME, .n_calls = 1 },
                 { .what = "cancelled before", .sizes = { 1, 1 }, .wanted_before = true, .n_calls = 2 },
@@ -297,6 +302,47 @@ static void test_limits(void **state) {
         }
 }
 
+/* The bundle comes from a container: it may have other files than those that were listed, and paths of any depth. */
+static void test_extract(void **state) {
+        static const struct {
+                const char *paths[2];
+                size_t files_max;
+                int result;
+        } table[] = {
+                { { "a", "b/c" }, 2, 0 },
+                { { "d", "e" }, 1, -EFBIG },
+                { { "f/f/f/f", "g" }, 3, 0 },
+                { { "h/h/h/h", "i" }, 2, -EFBIG },
+        };
+
+        _cleanup_close_ int dir_fd = open_directory(state);
+        _cleanup_close_ int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_bundle_writer_ BundleWriter writer = { 0 };
+                Caller caller = { .broker_fd = -EBADF,
+                                  .cancel_fd = -EBADF,
+                                  .deadline_usec = USEC_INFINITY,
+                                  .files_max = table[i].files_max };
+                static BundleEntry entry;
+                Problem problem = { 0 };
+
+                _cleanup_close_ int fd = memfd_create("bundle", MFD_CLOEXEC);
+                assert_int_equal(bundle_writer_init(&writer, fd), 0);
+                for (size_t k = 0; k < ELEMENTSOF(table[i].paths); k++) {
+                        entry = (BundleEntry){ .type = BUNDLE_FILE, .mode = 0644 };
+                        strcpy(entry.path, table[i].paths[k]);
+                        assert_int_equal(bundle_put(&writer, &entry), 0);
+                }
+                assert_int_equal(bundle_finish(&writer), 0);
+                assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+                int r = bundle_to_directory(&caller, fd, dir_fd, NULL, &problem);
+                assert_row(r == table[i].result, i, table[i].paths[0]);
+                assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+                r = archive_from_bundle(&caller, fd, null_fd, ARCHIVE_ZIP, 1, &problem);
+                assert_row(r == (table[i].files_max < 2 ? -EFBIG : 0), i, table[i].paths[1]);
+        }
+}
+
 static int setup_arena(_unused_ void **state) {
         arena_init(&arena, 1024 * 1024);
         return 0;
@@ -313,5 +359,6 @@ static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_globs),
         cmocka_unit_test(test_expand),
         cmocka_unit_test_setup_teardown(test_limits, setup_directory, teardown_directory),
+        cmocka_unit_test_setup_teardown(test_extract, setup_directory, teardown_directory),
 };
 UNIT_FILE(tests, .setup = setup_arena, .teardown = teardown_arena);
