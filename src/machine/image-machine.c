@@ -217,7 +217,8 @@ static int start(const ImageMachineRequest *request, ImageMachine **ret, Problem
                 return -ENOMEM;
         machine->settings = request->settings;
         machine->directory = MACHINE_DIRECTORY_NONE;
-        machine_collect_some(request->settings, request->cancel_fd);
+        /* Best effort. Unlike in `prepare`, also what has just ended goes: a command that was killed is called again. */
+        (void) machine_collect(request->settings, false, NULL);
         int r = find_parts(request, &parts);
         if (r < 0)
                 return r;
