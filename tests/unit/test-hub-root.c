@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/string.h"
 #include "failing.h"
+#include "loopback.h"
 #include "machine/segment-file.h"
 #include "network/hub.h"
 #include "network/nat.h"
@@ -232,19 +233,6 @@ static void test_keep_announced_routes(_unused_ void **state) {
         assert_false(hub.ipv6);
         assert_int_equal(file_read_at(AT_FDCWD, forwarding, 64, &after, NULL), 0);
         assert_string_equal(after, "0\n");
-}
-
-/* A host has that. */
-static int switch_loopback_on(void) {
-        _cleanup_netlink_ NetlinkSocket *socket = NULL;
-        NetlinkBatch batch = { 0 };
-        const char *what;
-
-        int r = netlink_open(NETLINK_ROUTE, &socket);
-        if (r < 0)
-                return r;
-        link_set_up(&batch, 1);
-        return netlink_run(socket, &batch, &what);
 }
 
 static const char *lacks(void) {
